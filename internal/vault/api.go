@@ -1,0 +1,208 @@
+package vault
+
+import (
+	"time"
+
+	"waterlock/internal/report"
+)
+
+// InitOptions says where a new vault is to lie and which drive brings its route.
+type InitOptions struct {
+	Path   string            // directory of the vault; made if it is missing
+	Drive  string            // mount point of the courier drive
+	Route  string            // name or id of the route; needed only where the drive carries several
+	Trees  map[string]string // tree → directory outside the vault; trees not named lie in <vault>/<tree>
+	Report report.Reporter   // nil: report.Discard
+}
+
+// InitResult says what Init made.
+type InitResult struct {
+	Path      string // absolute
+	Route     string // name
+	RouteID   string // 32 hex digits
+	Trees     []TreePlace
+	DriveTold bool // the first receipt lies on the drive too
+}
+
+// TreePlace is where a tree of the route lies.
+type TreePlace struct {
+	Tree string
+	Path string
+}
+
+// Deletions is what Unpack does with a path that is in the mirror and no longer in the newest snapshot.
+// The zero value takes the setting of vault.toml, which is "ask" unless a person changed it.
+type Deletions string
+
+const (
+	DeletionsAsk   Deletions = "ask"   // show count and size and ask; nobody to ask means keep
+	DeletionsKeep  Deletions = "keep"  // leave them in the mirror
+	DeletionsApply Deletions = "apply" // take them out of the mirror; they stay in older snapshots
+)
+
+// ParseDeletions accepts ask, keep and apply.
+func ParseDeletions(s string) (Deletions, error) { return parseDeletions(s) }
+
+// UnpackOptions are the wishes of one run of Unpack.
+type UnpackOptions struct {
+	Vault     string
+	Drive     string
+	Deletions Deletions
+	Confirm   report.Confirm // nil: nobody to ask
+	Report    report.Reporter
+}
+
+// UnpackResult counts what one run did. Damaged and Undelivered decide the exit code (20 and 3).
+type UnpackResult struct {
+	Route     string
+	Shipments int // committed shipments of the route on the drive
+	Again     int // of these, taken before already
+	Open      int // shipments without a commit: not finished at home, left alone
+
+	Snapshot        uint64    // newest snapshot known now; 0 = none
+	SnapshotTime    time.Time //
+	SnapshotArrived bool      // every chunk it names is in the vault
+	SnapshotWhole   bool      // arrived, and nothing in it is pending or unseen
+
+	Written      int64 // files written or replaced in the mirror
+	WrittenBytes int64 // their content
+	Linked       int64 // hard links and moves: no content written
+	Metadata     int64 // files and directories that got new metadata only
+	Others       int64 // symlinks, pipes, new directories
+	Behind       int64 // files whose old version (or none) stays, because chunks are lacking
+	BehindBytes  int64
+	Pending      int64 // entries whose new content is still at home
+	Unseen       int64 // entries that home could not read
+	NotKept      int64 // special files and attributes that this file system or user cannot hold
+
+	Gone           int64 // paths in the mirror that the newest snapshot has no longer
+	GoneBytes      int64
+	Deleted        int64 // of these, taken out of the mirror in this run
+	DeletedBytes   int64
+	DeletionsNoted string // why they were kept, in words; "" if none were or all went
+	Foreign        int64  // files of somebody else that stood in the way and were moved to foreign/
+
+	History      int64 // chunks put into the history by this run
+	HistoryBytes int64 // bytes as stored
+	HistoryTotal int64 // what the history takes now: packs and kept versions
+
+	Damaged int64 // records, packs and commits found damaged on the drive or in the vault
+	Failed  int64 // files that could not be delivered for another reason (no room, I/O)
+
+	Wants   int64  // chunks that a snapshot names, the vault lacks and nothing under way brings
+	Awaited int64  // chunks lacking that a shipment still out may bring
+	Receipt uint64 // number of the receipt written; 0 if none
+	Told    bool   // the receipt lies on the drive, verified
+}
+
+// Complete says that everything the drive brought arrived.
+func (r UnpackResult) Complete() bool { return r.Damaged == 0 && r.Failed == 0 && r.Behind == 0 }
+
+// SnapshotsOptions asks for the list of snapshots.
+type SnapshotsOptions struct {
+	Vault  string
+	Report report.Reporter
+}
+
+// SnapshotInfo is one snapshot in the list, oldest first.
+type SnapshotInfo struct {
+	Number  uint64
+	ID      string // 64 hex digits
+	Time    time.Time
+	Host    string
+	Trees   []TreeInfo
+	Files   int64
+	Dirs    int64
+	Others  int64
+	Bytes   int64
+	Arrived bool
+	Whole   bool
+	Pending int64
+	Unseen  int64
+	Stopped []string // trees that stood still in this snapshot, "tree: reason"
+	Lacking int64    // chunks it names that the vault lacks, as far as counted
+	Waits   string   // what it waits for, in words; "" when whole
+}
+
+// TreeInfo is one tree of a snapshot.
+type TreeInfo struct {
+	Tree   string
+	Source string // directory at home
+	Files  int64
+	Bytes  int64
+}
+
+// RestoreOptions says which state of what comes back where.
+type RestoreOptions struct {
+	Vault      string
+	Snapshot   string // latest, a number, an id prefix, or a time; "" = latest
+	Target     string
+	Paths      []string // TREE or TREE/PATH; none = everything
+	Overwrite  bool
+	DryRun     bool
+	Privileged bool // setuid bits, security.* and trusted.* attributes
+	Report     report.Reporter
+}
+
+// RestoreResult counts what Restore did. Failed > 0 means exit code 3, or 20 where Damaged says so.
+type RestoreResult struct {
+	Snapshot     uint64
+	SnapshotID   string
+	SnapshotTime time.Time
+	Files        int64
+	Dirs         int64
+	Others       int64
+	Bytes        int64
+	AlreadyThere int64
+	Failed       int64 // named through Report; the rest came back
+	Pending      int64 // restored in the last version carried
+	Unseen       int64 // restored as home last saw them
+	Damaged      int64 // places in the vault found damaged while reading
+}
+
+// VerifyOptions says how much of a vault is read back.
+type VerifyOptions struct {
+	Vault    string
+	Fraction float64 // share of the containers to read, the longest unread first; 0 = all
+	Quick    bool    // compare sizes, times and tables only, read no content of files
+	Report   report.Reporter
+}
+
+// VerifyResult counts what Verify found. Damaged > 0 means exit code 20.
+type VerifyResult struct {
+	Containers int64 // read
+	Chunks     int64
+	Bytes      int64
+	Damaged    int64 // chunks and tables found damaged or missing
+	Repaired   int64 // of these, repaired from another place
+	Wants      int64 // chunks that home has to carry again, all in all
+	Snapshots  int64 // looked at
+	Unreadable int64 // snapshots whose list of entries has gaps
+	Lacking    int64 // chunks that a snapshot names and the vault lacks
+}
+
+// StatusOptions asks how a vault stands.
+type StatusOptions struct {
+	Vault  string
+	Report report.Reporter
+}
+
+// StatusResult is what wl status shows at the vault.
+type StatusResult struct {
+	Path      string
+	Route     string
+	RouteID   string
+	Trees     []TreePlace
+	Snapshots []SnapshotInfo // oldest first
+	Receipt   uint64         // newest receipt written
+	ReceiptAt time.Time
+	Wants     int64 // chunks wanted from home
+	Awaited   int64 // chunks lacking that a shipment still out may bring (as of the newest receipt)
+	Mirror    int64 // bytes of plain files
+	History   int64 // packs of the history
+	Kept      int64 // old versions kept whole
+	Staging   int64 // files growing
+	Foreign   int64 // somebody else's files moved aside
+	Free      int64 // of the vault's file system
+	Total     int64
+}
