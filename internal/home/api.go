@@ -1,0 +1,185 @@
+package home
+
+import (
+	"time"
+
+	"waterlock/internal/report"
+)
+
+// InitOptions says which directories a new route packs.
+type InitOptions struct {
+	State        string   // this machine's state directory
+	Name         string   // of the route; "" = the host's name, else "home"
+	Trees        []string // PATH or PATH=TREE
+	NoEncryption bool     // accepted from the start; sealing comes later
+	Report       report.Reporter
+}
+
+// InitResult says what Init made.
+type InitResult struct {
+	Route   string // name
+	RouteID string // 32 hex digits
+	Config  string // path of route.toml
+	Trees   []Tree
+}
+
+// PackOptions are the wishes of one run of Pack.
+type PackOptions struct {
+	State   string // this machine's state directory
+	Route   string // name; "" = the only one
+	Drive   string // mount point of the courier drive
+	Reserve int64  // bytes to leave free on the drive; negative = the setting of route.toml
+	Limit   int64  // most bytes this run may write onto the drive; 0 or negative = as many as fit
+	For     time.Duration
+	DryRun  bool // survey only: nothing is written onto the drive
+
+	// What a person has looked at and says is right, by tree; "*" is every tree.
+	AllowMissing  []string // the root is gone: its files are deleted
+	AllowEmpty    []string // the root is empty where it was not
+	AllowDevice   []string // the root lies on another device than last time
+	AllowVanished []string // more than a fifth of the files are gone
+
+	Stop     <-chan struct{} // closed by the first Ctrl-C: finish the shipment with what is there
+	Confirm  report.Confirm  // nil: nobody to ask
+	Report   report.Reporter
+	PackSize int64 // most bytes of one pack; 0 = the setting of route.toml
+}
+
+// PackResult says what one run of Pack did. Incomplete decides between exit code 0 and 3.
+type PackResult struct {
+	Route      string
+	RouteID    string
+	DriveID    string // 32 hex digits
+	DriveLabel string
+	DryRun     bool
+
+	Snapshot  uint64    // number; 0 if nothing was committed
+	SnapID    string    // 64 hex digits
+	Time      time.Time // of the snapshot
+	Shipment  string    // 32 hex digits
+	Resumed   bool      // it continued a shipment that an earlier run had begun
+	Finished  []uint64  // snapshots of earlier runs whose commit was still to be written
+	Receipts  []uint64  // receipts imported
+	Cleared   int       // acknowledged shipments deleted to make room
+	Recarried int       // shipments that are missing from this drive: their chunks are carried again
+
+	Files, Dirs, Others, Bytes int64 // of the snapshot
+	FilesRead, BytesRead       int64 // read at home by this run
+	ChunksNew                  int64 // chunks put aboard
+	BytesNew                   int64 // their plain bytes
+	BytesWritten               int64 // what the shipment takes on the drive
+	ToRead, ToReadFiles        int64 // the survey's estimate: bytes and files new or changed
+	Moved                      int64 // files found again under another name, not read
+
+	Pending      int64 // files whose new content is still at home
+	PendingBytes int64 // about what is left to carry, in plain bytes
+	Unseen       int64 // entries that could not be read
+	Problems     int64 // files named through Report
+	Stopped      []StoppedTree
+	Why          string // why something is pending, in words: the drive is full, stopped, time is up, limit; "" if nothing is
+	Interrupted  bool   // stopped by the first Ctrl-C, shipment closed
+
+	ReadBack Coldness // how the drive was read back
+	Free     int64    // left on the drive
+}
+
+// Incomplete says that something could not be read, or a tree stood still. Pending alone is no failure:
+// it is what the next trip is for.
+func (r PackResult) Incomplete() bool { return r.Unseen > 0 || r.Problems > 0 || len(r.Stopped) > 0 }
+
+// Coldness tells whether data was read back from the medium ("cold") or perhaps from a cache ("warm").
+type Coldness string
+
+// StoppedTree is a tree that a guard has stopped: the snapshot repeats its last stream.
+type StoppedTree struct {
+	Tree   string
+	Reason string
+	Flag   string // the flag that overrides the guard: --allow-missing, --allow-empty, --allow-device, --allow-vanished
+}
+
+// StatusOptions asks how a route stands.
+type StatusOptions struct {
+	State  string
+	Route  string // name; "" = the only one
+	Report report.Reporter
+}
+
+// StatusResult is what wl status shows at home.
+type StatusResult struct {
+	Route      string
+	RouteID    string
+	Config     string // path of route.toml
+	Snapshot   uint64 // newest packed; 0 = none
+	SnapshotAt time.Time
+	Arrived    uint64 // newest snapshot that a receipt says has arrived
+	Vault      string // name of the vault, as of the newest receipt; "" = no receipt yet
+	Receipt    uint64
+	ReceiptAt  time.Time
+	VaultFree  int64
+	VaultTotal int64
+	Wants      int64 // chunks the vault asks for
+	Trees      []TreeStatus
+	Drives     []DriveStatus
+	Shipments  []ShipmentStatus // out, lost, missing or open; oldest first
+}
+
+// TreeStatus counts the files of one tree by where their content is.
+type TreeStatus struct {
+	Tree                     string
+	Path                     string
+	Files, Bytes             int64
+	HeldFiles, HeldBytes     int64 // the vault has it
+	AboardFiles, AboardBytes int64 // on a drive, or partly held and partly on a drive
+	PendingFiles             int64 // still to be carried
+	PendingBytes             int64
+	Unseen                   int64
+	Stopped                  string // reason, if the newest snapshot repeats the tree's last stream
+	LastSeen                 time.Time
+}
+
+// DriveStatus is one drive that carried shipments of the route.
+type DriveStatus struct {
+	ID, Label string
+	LastSeen  time.Time
+	Aboard    []uint64 // snapshot numbers of the shipments on it that are not acknowledged in full
+	Bytes     int64    // what these take on the drive
+	Open      bool     // a shipment begun and not committed lies on it
+}
+
+// ShipmentStatus is one shipment that the vault has not acknowledged in full.
+type ShipmentStatus struct {
+	Snapshot uint64 // 0: open
+	Shipment string
+	Drive    string // label
+	Time     time.Time
+	Bytes    int64
+	State    string // open, aboard, partly, missing, lost
+}
+
+// ClearOptions says which drive to clear.
+type ClearOptions struct {
+	State   string
+	Route   string // name; "" = every route of this machine
+	Drive   string
+	Yes     bool           // do not ask
+	Confirm report.Confirm // nil: nobody to ask
+	Report  report.Reporter
+}
+
+// ClearResult says what was deleted.
+type ClearResult struct {
+	DriveID, DriveLabel string
+	Cleared             []ClearedShipment
+	Kept                int  // shipments that no receipt acknowledged in full
+	Asked, Refused      bool // the question was put; it was answered with no (or nobody was there)
+	Freed               int64
+	Free                int64
+}
+
+// ClearedShipment is a shipment taken off the drive.
+type ClearedShipment struct {
+	Route    string
+	Snapshot uint64
+	Shipment string
+	Bytes    int64
+}
