@@ -1,0 +1,56 @@
+# wl needs Go, make and git; the race detector in "make test" also needs a C
+# compiler. Nothing here needs root.
+
+GO ?= go
+CROSS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: all build demo test fmt fmt-check vet lint race cross bench soak clean
+
+all: build
+
+build: ## bin/wl
+	$(GO) build -o bin/wl ./cmd/wl
+
+demo: ## the main job for real, with Go's own sources
+	$(GO) run ./tests/demo
+
+test: fmt-check vet lint race cross ## all that a change must pass
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+fmt-check:
+	@echo "gofmt"
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "not formatted (make fmt does it):"; echo "$$files"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(GO) tool staticcheck ./...
+
+# Without a C compiler the race detector cannot be built.
+race:
+	@cc=$$($(GO) env CC); set -- $$cc; \
+	if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$1" >/dev/null 2>&1; then \
+		echo "$(GO) test -race ./..."; $(GO) test -race -timeout 9m ./...; \
+	else \
+		echo "no C compiler: the tests run without the race detector"; \
+		echo "$(GO) test ./..."; $(GO) test -timeout 9m ./...; \
+	fi
+
+cross:
+	@for t in $(CROSS); do \
+		echo "build $$t"; \
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build ./... || exit 1; \
+	done
+
+bench: ## speed, side by side with restic where that is installed
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+soak: ## the long tests: SIGKILL, 2 GiB files, memory, all of them
+	WL_SOAK=1 $(GO) test -timeout 120m -v -count=1 ./tests/
+
+clean:
+	rm -rf bin demo

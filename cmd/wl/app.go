@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/exit"
+	"waterlock/internal/machine"
+)
+
+// errReported says that the command has told everything itself and only the
+// exit code is left.
+var errReported = errors.New("reported")
+
+// env is what a command gets beside its flags.
+type env struct {
+	in       *os.File
+	out, err io.Writer
+	given    map[string]bool // flags on the command line itself
+}
+
+// run is the whole program: it returns the exit code.
+func run(args []string, in *os.File, out, errOut io.Writer) exit.Code {
+	e := &env{in: in, out: out, err: errOut}
+	app := newApp(e)
+	args, err := permute(app, args)
+	if err == nil {
+		e.given = given(args)
+		err = app.Run(args)
+	}
+	if err != nil && !errors.Is(err, errReported) {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(errOut, "wl: %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	return exit.Of(err)
+}
+
+func newApp(e *env) *cli.App {
+	app := &cli.App{
+		Name:  "wl",
+		Usage: "carry a home server's changes to an offsite vault on a drive, and bring earlier states back",
+		Description: "At home:      wl init, wl pack, wl status\n" +
+			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
+			"The drive:    wl drive init, wl drive clear, wl verify\n\n" +
+			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
+			"WL_DRY_RUN and so on. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
+			"something could not be read or delivered, 10 no such route, drive, vault or snapshot,\n" +
+			"11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
+		Commands: []*cli.Command{
+			initCommand(e), driveCommand(e), packCommand(e),
+			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), restoreCommand(e),
+			verifyCommand(e), statusCommand(e), versionCommand(e),
+		},
+		Writer:          e.out,
+		ErrWriter:       e.err,
+		HideVersion:     true,
+		HideHelpCommand: true,
+		ExitErrHandler:  func(*cli.Context, error) {}, // run decides
+		OnUsageError:    usageError,
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return exit.Errorf(exit.Usage, "no command %q: see wl --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		finish(c, "wl")
+	}
+	return app
+}
+
+// finish gives a command what all commands have: the common flags, the
+// environment variable of each flag, the example in its help, and errors that
+// exit 2.
+func finish(c *cli.Command, parent string) {
+	c.HelpName = parent + " " + c.Name
+	c.OnUsageError = usageError
+	c.HideHelpCommand = true
+	if len(c.Subcommands) > 0 {
+		for _, sub := range c.Subcommands {
+			finish(sub, c.HelpName)
+		}
+		c.Action = func(ctx *cli.Context) error {
+			if ctx.NArg() > 0 {
+				return exit.Errorf(exit.Usage, "no command %q: see %s --help", ctx.Args().First(), c.HelpName)
+			}
+			return cli.ShowSubcommandHelp(ctx)
+		}
+		return
+	}
+	c.UseShortOptionHandling = true
+	c.Flags = append(c.Flags, commonFlags()...)
+	for _, f := range c.Flags {
+		name := "WL_" + strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			f.EnvVars = []string{name}
+		case *cli.StringSliceFlag:
+			f.EnvVars = []string{name}
+		case *cli.BoolFlag:
+			f.EnvVars = []string{name}
+		case *cli.DurationFlag:
+			f.EnvVars = []string{name}
+		default:
+			panic(fmt.Sprintf("flag --%s: no environment variable for a %T", f.Names()[0], f))
+		}
+	}
+}
+
+func commonFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "state", Usage: "`DIR` with what this machine knows (default: $XDG_STATE_HOME/wl, else ~/.local/state/wl)"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only what is wrong, and what was asked for"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more"},
+	}
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	see := "wl --help"
+	if c.Command != nil && c.Command.HelpName != "" {
+		see = c.Command.HelpName + " --help"
+	}
+	return exit.Errorf(exit.Usage, "%w: see %s", err, see)
+}
+
+// example writes the description of a command: what it does, and examples.
+func describe(text string, examples ...string) string {
+	var b strings.Builder
+	b.WriteString(strings.TrimSpace(text))
+	b.WriteString("\n\nExamples:\n")
+	for _, e := range examples {
+		b.WriteString("  " + e + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// wantArgs refuses a number of arguments that makes no sense.
+func wantArgs(c *cli.Context, least, most int) error {
+	n := c.NArg()
+	switch {
+	case n < least:
+		return exit.Errorf(exit.Usage, "%s: an argument is missing: %s: see %s --help", c.Command.HelpName, c.Command.ArgsUsage, c.Command.HelpName)
+	case most >= 0 && n > most:
+		return exit.Errorf(exit.Usage, "%s: too many arguments from %q on: see %s --help", c.Command.HelpName, c.Args().Get(most), c.Command.HelpName)
+	}
+	return nil
+}
+
+// stateDir is where this machine's state lies, absolute.
+func stateDir(c *cli.Context) (string, error) {
+	if dir := c.String("state"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	return machine.DefaultState()
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/exit"
+)
+
+// permute puts a command line into the order that the cli library reads:
+// command, flags, "--", arguments. So flags work before the command, before
+// the arguments and after them. What stands behind "--" is an argument,
+// whatever it looks like. A flag nobody knows is left for the library to name.
+// "wl help pack" is "wl pack --help".
+func permute(app *cli.App, args []string) ([]string, error) {
+	if len(args) == 0 {
+		return args, nil
+	}
+	if len(args) > 1 && args[1] == "help" {
+		args = append(append([]string{args[0]}, args[2:]...), "--help")
+	}
+	takesValue := valueFlags(app.Commands, map[string]bool{})
+	commands := app.Commands
+	path := []string{args[0]}
+	var flags, rest []string
+	for i := 1; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			rest = append(rest, args[i+1:]...)
+			break
+		}
+		if len(arg) > 1 && arg[0] == '-' {
+			flags = append(flags, arg)
+			name := strings.TrimLeft(arg, "-")
+			if strings.Contains(name, "=") || !takesValue[name] {
+				continue
+			}
+			if i+1 == len(args) {
+				return nil, exit.Errorf(exit.Usage, "%s needs a value", arg)
+			}
+			i++
+			flags = append(flags, args[i])
+			continue
+		}
+		if len(rest) == 0 && len(commands) > 0 {
+			if c := find(commands, arg); c != nil {
+				path = append(path, c.Name)
+				commands = c.Subcommands
+				continue
+			}
+		}
+		rest = append(rest, arg)
+	}
+	if len(path) == 1 {
+		for _, f := range flags {
+			if name := strings.TrimLeft(f, "-"); name == "help" || name == "h" {
+				return append(path, f), nil
+			}
+		}
+	}
+	out := append(path, flags...)
+	if len(rest) > 0 {
+		out = append(append(out, "--"), rest...)
+	}
+	return out, nil
+}
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// valueFlags collects the names of all flags that take a value. A name means
+// the same kind of flag in every command; a test holds that.
+func valueFlags(commands []*cli.Command, names map[string]bool) map[string]bool {
+	for _, c := range commands {
+		for _, f := range c.Flags {
+			if _, isBool := f.(*cli.BoolFlag); isBool {
+				continue
+			}
+			for _, n := range f.Names() {
+				names[n] = true
+			}
+		}
+		valueFlags(c.Subcommands, names)
+	}
+	return names
+}
+
+// given is the set of flags that stand on a command line put into order.
+func given(args []string) map[string]bool {
+	names := map[string]bool{}
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if len(arg) > 1 && arg[0] == '-' {
+			name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			names[name] = true
+		}
+	}
+	return names
+}

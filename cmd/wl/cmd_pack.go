@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/exit"
+	"waterlock/internal/home"
+	"waterlock/internal/report"
+)
+
+func packCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "pack",
+		Usage: "at home: put what the vault lacks onto a drive",
+		Description: describe("Reads the vault's receipt on the drive, looks for what is new or changed, packs what the vault\n"+
+			"lacks until the drive is full down to the reserve, reads everything back from the drive, and\n"+
+			"commits. A first Ctrl-C closes the shipment with what is there; a second one stops at once.\n"+
+			"Interrupted in any way, it is simply run again and goes on where it was.",
+			"wl pack --drive /mnt/courier",
+			"wl pack --dry-run",
+			"wl pack --drive /mnt/courier --limit 500GB --for 2h"),
+		Flags: []cli.Flag{
+			driveFlag(),
+			routeFlag(),
+			&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
+			&cli.StringFlag{Name: "limit", Usage: "write at most `SIZE` onto the drive (default: no limit)"},
+			&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be packed; write nothing onto the drive"},
+			&cli.StringSliceFlag{Name: "allow-missing", Usage: "`TREE` whose root is gone on purpose (\"*\": every tree)"},
+			&cli.StringSliceFlag{Name: "allow-empty", Usage: "`TREE` that was emptied on purpose"},
+			&cli.StringSliceFlag{Name: "allow-device", Usage: "`TREE` that was moved to another device on purpose"},
+			&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
+			&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 0); err != nil {
+				return err
+			}
+			s, err := begin(c, e)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			o := home.PackOptions{
+				State:         s.state,
+				Route:         c.String("route"),
+				For:           c.Duration("for"),
+				DryRun:        c.Bool("dry-run"),
+				AllowMissing:  c.StringSlice("allow-missing"),
+				AllowEmpty:    c.StringSlice("allow-empty"),
+				AllowDevice:   c.StringSlice("allow-device"),
+				AllowVanished: c.StringSlice("allow-vanished"),
+				Report:        s,
+			}
+			if o.For < 0 {
+				return exit.Errorf(exit.Usage, "--for %s is before now", o.For)
+			}
+			if o.Reserve, err = sizeFlag(c, "reserve", -1); err != nil {
+				return err
+			}
+			if o.Limit, err = sizeFlag(c, "limit", -1); err != nil {
+				return err
+			}
+			if o.PackSize, err = sizeFlag(c, "pack-size", 0); err != nil {
+				return err
+			}
+			if o.Drive, err = s.drivePlace(); err != nil {
+				return err
+			}
+			ctrlC := catchInterrupts(s.console, "closing the shipment with what is there; the rest comes with the next trip (Ctrl-C again stops at once)", nil)
+			defer ctrlC.Release()
+			o.Stop = ctrlC.Stop
+			o.Confirm = s.confirm(e.in, ctrlC.Stop)
+			r, err := home.Pack(context.Background(), o)
+			if err != nil {
+				return stoppedBy(ctrlC, err)
+			}
+			s.Rest()
+			s.sawDrive(o.Drive)
+			tellPacked(s, r)
+			if r.Interrupted {
+				return exit.With(exit.Interrupted, errReported)
+			}
+			return end(false, r.Incomplete())
+		},
+	}
+}
+
+func tellPacked(s *session, r home.PackResult) {
+	drive := driveName(r.DriveLabel, r.DriveID)
+	for _, n := range r.Receipts {
+		s.Info("Receipt %d of the vault was on the drive: what it acknowledges is held now.", n)
+	}
+	for _, n := range r.Finished {
+		s.Info("Snapshot %d of an earlier run was finished: its commit lies on the drive now.", n)
+	}
+	if r.Recarried > 0 {
+		s.Info("%s that should lie on %s are gone: their chunks are carried again.", report.Count(int64(r.Recarried), "shipment"), drive)
+	}
+	if r.Cleared > 0 {
+		s.Info("%s that the vault has acknowledged were deleted from the drive to make room.", report.Count(int64(r.Cleared), "shipment"))
+	}
+	if r.DryRun {
+		s.Info("Dry run: nothing was written onto the drive.")
+		s.Info("%s, %s, are new or changed and would be read%s.", files(r.ToReadFiles), report.Size(r.ToRead), movedToo(r.Moved))
+		tellStopped(s, r.Stopped)
+		return
+	}
+	if r.Snapshot == 0 {
+		s.Info("No snapshot was committed: nothing on this drive counts as carried.")
+		tellStopped(s, r.Stopped)
+		return
+	}
+	s.Info("Snapshot %d of route %s: %s, %s, as of %s.", r.Snapshot, r.Route, files(r.Files), report.Size(r.Bytes), when(r.Time))
+	if r.ChunksNew == 0 {
+		s.Info("No new content: the vault has everything, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
+	} else {
+		s.Info("Packed %s with %s of new content%s; the shipment takes %s on %s.",
+			chunks(r.ChunksNew), report.Size(r.BytesNew), movedToo(r.Moved), report.Size(r.BytesWritten), drive)
+	}
+	tellStopped(s, r.Stopped)
+	if r.Unseen > 0 {
+		s.Info("%s could not be read and keep the state of the last snapshot.", report.Count(r.Unseen, "entry"))
+	}
+	switch {
+	case r.Pending > 0:
+		why := r.Why
+		if why == "" {
+			why = "not all could be carried"
+		}
+		s.Info("Left for the next trip: %s, about %s (%s).", files(r.Pending), report.Size(r.PendingBytes), why)
+	case !r.Incomplete():
+		s.Info("Nothing is left for the next trip.")
+	}
+	if r.ReadBack == "warm" {
+		s.Info("The drive was read back, but perhaps from a cache: unplug it, plug it in again, and run wl verify --drive to be sure.")
+	} else {
+		s.Info("Everything was read back from the drive and is right.")
+	}
+	s.Info("It is safe to remove the drive: unmount it, and take it to the vault. There: wl unpack")
+}
+
+func movedToo(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return " (" + files(n) + " only moved)"
+}
+
+func tellStopped(s *session, stopped []home.StoppedTree) {
+	for _, t := range stopped {
+		s.Info("Tree %s was left as it was in the last snapshot: %s. If that is right, run again with %s %s.", t.Tree, t.Reason, t.Flag, t.Tree)
+	}
+}

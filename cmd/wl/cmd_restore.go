@@ -1,0 +1,102 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+	"waterlock/internal/vault"
+)
+
+func restoreCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "at the vault: bring an earlier state back",
+		ArgsUsage: "[TREE/PATH ...]",
+		Description: describe("Writes a snapshot, or the given trees, directories and files of it, into DIR/TREE/... and reads\n"+
+			"back what it wrote. What is there already and equal is left; what differs is never overwritten\n"+
+			"unless --overwrite says so. A snapshot is named by its number, the beginning of its id, the word\n"+
+			"latest, or a time: the last snapshot not after it. Of a snapshot that is not whole everything\n"+
+			"that can be had comes back, and the rest is named.",
+			"wl restore --snapshot latest --target /tmp/back",
+			"wl restore --vault /srv/vault --snapshot 12 --target /tmp/back photos/2019",
+			"wl restore --snapshot 2026-03-01 --target /tmp/back documents/letters/will.odt"),
+		Flags: []cli.Flag{
+			vaultFlag(),
+			&cli.StringFlag{Name: "snapshot", Aliases: []string{"s"}, Usage: "`WHICH` snapshot: latest, a number, an id, or a time"},
+			&cli.StringFlag{Name: "target", Aliases: []string{"t"}, Usage: "`DIR` to write into"},
+			&cli.BoolFlag{Name: "overwrite", Usage: "replace files in DIR that differ"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be restored; write nothing"},
+			&cli.BoolFlag{Name: "privileged", Usage: "bring back setuid and setgid bits, security.* and trusted.* attributes too"},
+		},
+		Action: func(c *cli.Context) error {
+			s, err := begin(c, e)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			o := vault.RestoreOptions{
+				Snapshot:   c.String("snapshot"),
+				Target:     c.String("target"),
+				Paths:      c.Args().Slice(),
+				Overwrite:  c.Bool("overwrite"),
+				DryRun:     c.Bool("dry-run"),
+				Privileged: c.Bool("privileged"),
+				Report:     s,
+			}
+			if o.Snapshot == "" {
+				return exit.Errorf(exit.Usage, "--snapshot is missing: latest, a number, an id or a time (wl snapshots lists them)")
+			}
+			if o.Target == "" {
+				return exit.Errorf(exit.Usage, "--target DIR is missing: where the files are to be written")
+			}
+			if o.Target, err = filepath.Abs(o.Target); err != nil {
+				return err
+			}
+			if o.Vault, err = s.vaultPlace(); err != nil {
+				return err
+			}
+			ctx, ctrlC := cancelOnInterrupt(s.console)
+			defer ctrlC.Release()
+			r, err := vault.Restore(ctx, o)
+			if err != nil {
+				return stoppedBy(ctrlC, err)
+			}
+			s.Rest()
+			tellRestored(s, o, r)
+			return end(r.Damaged > 0, r.Failed+r.Pending+r.Unseen > 0)
+		},
+	}
+}
+
+func tellRestored(s *session, o vault.RestoreOptions, r vault.RestoreResult) {
+	s.Info("Snapshot %d (%s), as of %s.", r.Snapshot, short(r.SnapshotID), when(r.SnapshotTime))
+	verb := "Restored"
+	if o.DryRun {
+		verb = "Would restore"
+	}
+	s.Info("%s %s (%s), %s and %s into %s.", verb, files(r.Files), report.Size(r.Bytes),
+		report.Count(r.Dirs, "directory"), report.Count(r.Others, "other entry"), report.Name(o.Target))
+	if r.AlreadyThere > 0 {
+		s.Info("%s were there already and equal.", files(r.AlreadyThere))
+	}
+	if r.Pending > 0 {
+		s.Info("%s came back in the last version that was carried: at home there was a newer one.", files(r.Pending))
+	}
+	if r.Unseen > 0 {
+		s.Info("%s came back as home last could read them.", report.Count(r.Unseen, "entry"))
+	}
+	if r.Damaged > 0 {
+		s.Info("Damage was found in the vault while reading. wl verify names it, and what can be repaired is.")
+	}
+	switch {
+	case r.Failed > 0:
+		s.Info("%s did not come back; they are named above.", report.Count(r.Failed, "entry"))
+	case o.DryRun:
+		s.Info("Dry run: nothing was written.")
+	default:
+		s.Info("What was written was read back and is right.")
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+	"waterlock/internal/vault"
+)
+
+func unpackCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "unpack",
+		Usage: "at the vault: deliver what the drive brings",
+		Description: describe("Checks every byte that the drive brings, puts the new versions of files into place, keeps the\n"+
+			"old ones as history, and writes the receipt that home needs onto the drive. Interrupted in any\n"+
+			"way, it is simply run again. Files that are gone at home stay unless --deletions apply or a yes\n"+
+			"to the question takes them away; in older snapshots they stay in either case.",
+			"wl unpack --drive /mnt/courier --vault /srv/vault",
+			"wl unpack --deletions apply"),
+		Flags: []cli.Flag{
+			driveFlag(),
+			vaultFlag(),
+			&cli.StringFlag{Name: "deletions", Usage: "`WHAT` becomes of files that are gone at home: ask, keep or apply (default: as vault.toml says, which is ask)"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 0); err != nil {
+				return err
+			}
+			s, err := begin(c, e)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			o := vault.UnpackOptions{Report: s}
+			if text := c.String("deletions"); text != "" {
+				if o.Deletions, err = vault.ParseDeletions(text); err != nil {
+					return exit.With(exit.Usage, err)
+				}
+			}
+			if o.Drive, err = s.drivePlace(); err != nil {
+				return err
+			}
+			if o.Vault, err = s.vaultPlace(); err != nil {
+				return err
+			}
+			ctx, ctrlC := cancelOnInterrupt(s.console)
+			defer ctrlC.Release()
+			o.Confirm = s.confirm(e.in, ctrlC.Stop)
+			r, err := vault.Unpack(ctx, o)
+			if err != nil {
+				return stoppedBy(ctrlC, err)
+			}
+			s.Rest()
+			s.sawDrive(o.Drive)
+			tellUnpacked(s, r)
+			return end(r.Damaged > 0, !r.Complete())
+		},
+	}
+}
+
+func tellUnpacked(s *session, r vault.UnpackResult) {
+	if r.Open > 0 {
+		s.Info("%s on this drive were not finished at home and were left alone.", report.Count(int64(r.Open), "shipment"))
+	}
+	if r.Shipments == 0 {
+		s.Info("There is no shipment of route %s on this drive.", r.Route)
+	} else if r.Again == r.Shipments {
+		s.Info("%s on this drive: taken before already.", report.Count(int64(r.Shipments), "shipment"))
+	}
+	if r.Snapshot == 0 {
+		s.Info("No snapshot is known yet.")
+	} else {
+		s.Info("Snapshot %d of route %s, as of %s: %s.", r.Snapshot, r.Route, when(r.SnapshotTime), arrival(r.SnapshotArrived, r.SnapshotWhole))
+	}
+	tellInstalled(s, r)
+	tellGone(s, r)
+	if r.Foreign > 0 {
+		s.Info("%s that somebody else wrote stood in the way and were moved to .wl/foreign, unharmed.", files(r.Foreign))
+	}
+	if r.NotKept > 0 {
+		s.Info("%s have something that this file system or user cannot hold; the snapshot has it.", report.Count(r.NotKept, "entry"))
+	}
+	if r.HistoryTotal > 0 {
+		s.Info("Older versions take %s as history.", report.Size(r.HistoryTotal))
+	}
+	if r.Pending > 0 {
+		s.Info("%s wait for a later trip: their new content is still at home.", files(r.Pending))
+	}
+	if r.Unseen > 0 {
+		s.Info("%s could not be read at home and stay as they were.", report.Count(r.Unseen, "entry"))
+	}
+	if r.Behind > 0 {
+		s.Info("%s (%s) keep their old version, because chunks of the new one are lacking.", files(r.Behind), report.Size(r.BehindBytes))
+	}
+	if r.Failed > 0 {
+		s.Info("%s could not be delivered.", files(r.Failed))
+	}
+	if r.Damaged > 0 {
+		s.Info("Damage was found, named above. The rest has arrived.")
+	}
+	if r.Awaited > 0 {
+		s.Info("%s are still awaited from a shipment under way.", chunks(r.Awaited))
+	}
+	if r.Wants > 0 {
+		s.Info("%s are asked for on the receipt: the next pack at home carries them again.", chunks(r.Wants))
+	}
+	switch {
+	case r.Told:
+		s.Info("Receipt %d is on the drive. It is safe to remove the drive: unmount it, and take it home. There: wl pack", r.Receipt)
+	case r.Receipt > 0:
+		s.Info("Receipt %d could not be written onto the drive: home does not learn what arrived until a later trip. Run wl unpack again if the drive can be mended.", r.Receipt)
+	default:
+		s.Info("No receipt was written.")
+	}
+}
+
+func tellInstalled(s *session, r vault.UnpackResult) {
+	if r.Written+r.Linked+r.Metadata+r.Others == 0 {
+		s.Info("The mirror needed no change.")
+		return
+	}
+	s.Info("In the mirror: %s written (%s), %s moved or linked, %s with new metadata, %s.",
+		files(r.Written), report.Size(r.WrittenBytes), report.Count(r.Linked, "file"), report.Count(r.Metadata, "entry"),
+		report.Count(r.Others, "other entry"))
+}
+
+func tellGone(s *session, r vault.UnpackResult) {
+	if r.Deleted > 0 {
+		s.Info("%s (%s) gone at home left the mirror; older snapshots still have them.", files(r.Deleted), report.Size(r.DeletedBytes))
+	}
+	if left := r.Gone - r.Deleted; left > 0 {
+		why := r.DeletionsNoted
+		if why == "" {
+			why = "as asked"
+		}
+		s.Info("%s (%s) gone at home stay in the mirror: %s.", files(left), report.Size(r.GoneBytes-r.DeletedBytes), why)
+		s.Info("To take them out of the mirror: wl unpack --deletions apply")
+	}
+}
+
+func arrival(arrived, whole bool) string {
+	switch {
+	case whole:
+		return "whole"
+	case arrived:
+		return "arrived, but not whole"
+	}
+	return "not arrived in full"
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/courier"
+	"waterlock/internal/exit"
+	"waterlock/internal/machine"
+	"waterlock/internal/report"
+	"waterlock/internal/vault"
+)
+
+func verifyCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "verify",
+		Usage: "read a drive or a vault back and name what is damaged",
+		Description: describe("Reads everything back and names each damaged or missing file, chunk and pack. In a vault, what\n"+
+			"another place still has is repaired; the rest is asked for on the next receipt.",
+			"wl verify --drive /mnt/courier",
+			"wl verify --vault /srv/vault --subset 10%",
+			"wl verify --vault /srv/vault --quick"),
+		Flags: []cli.Flag{
+			driveFlag(),
+			vaultFlag(),
+			&cli.StringFlag{Name: "subset", Usage: "read only this `SHARE` of the vault, such as 10%, what was unread longest first"},
+			&cli.BoolFlag{Name: "quick", Usage: "compare sizes, times and tables of the vault; read no content"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 0); err != nil {
+				return err
+			}
+			s, err := begin(c, e)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			share, err := shareFlag(c, "subset")
+			if err != nil {
+				return err
+			}
+			dir, isVault, err := s.whatToVerify()
+			if err != nil {
+				return err
+			}
+			if isVault {
+				return verifyVault(s, vault.VerifyOptions{Vault: dir, Fraction: share, Quick: c.Bool("quick"), Report: s})
+			}
+			if c.IsSet("subset") || c.Bool("quick") {
+				return exit.Errorf(exit.Usage, "--subset and --quick are for a vault: a drive is read whole")
+			}
+			return verifyDrive(s, dir)
+		},
+	}
+}
+
+// whatToVerify is the drive or the vault that the flags name (those on the
+// command line before those in the environment), or the only one of either
+// that this machine knows.
+func (s *session) whatToVerify() (dir string, isVault bool, err error) {
+	drive, vault := s.c.String("drive"), s.c.String("vault")
+	if s.e.given["drive"] != s.e.given["vault"] {
+		if s.e.given["drive"] {
+			vault = ""
+		} else {
+			drive = ""
+		}
+	}
+	switch {
+	case drive != "" && vault != "":
+		return "", false, exit.Errorf(exit.Usage, "--drive and --vault: give one of them")
+	case drive != "":
+		dir, err = filepath.Abs(drive)
+		return dir, false, err
+	case vault != "":
+		dir, err = filepath.Abs(vault)
+		return dir, true, err
+	}
+	known := machine.Load(s.state)
+	driveDir, driveErr := known.OnlyDrive()
+	vaultDir, vaultErr := known.OnlyVault()
+	switch {
+	case driveErr == nil && vaultErr != nil && len(known.Vaults) == 0:
+		return driveDir, false, nil
+	case vaultErr == nil && driveErr != nil && len(known.Drives) == 0:
+		return vaultDir, true, nil
+	}
+	return "", false, exit.Errorf(exit.Usage, "say what to verify: --drive DIR or --vault DIR")
+}
+
+func verifyDrive(s *session, dir string) error {
+	d, err := courier.OpenDrive(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Lock(); err != nil {
+		return err
+	}
+	ctx, ctrlC := cancelOnInterrupt(s.console)
+	defer ctrlC.Release()
+	r, err := courier.VerifyDrive(ctx, d, s)
+	if err != nil {
+		return stoppedBy(ctrlC, err)
+	}
+	s.Rest()
+	s.Info("%s: read %s in %s, %s, %s.", driveName(d.Label(), d.ID().String()),
+		report.Count(r.Shipments, "shipment"), files(r.Files), report.Count(r.Records, "record"), report.Size(r.Bytes))
+	if r.Open > 0 {
+		s.Info("%s on it are not finished yet; pack goes on with them.", report.Count(r.Open, "shipment"))
+	}
+	if r.Warm {
+		s.Info("Some of it may have come from a cache: unplug the drive, plug it in and run this again to be sure.")
+	}
+	if r.Problems > 0 {
+		s.Info("Damage was found: %s damaged and %d missing, %s damaged. They are named above.",
+			files(r.DamagedFiles), r.MissingFiles, chunks(r.DamagedChunks))
+		s.Info("The rest can be unpacked; the vault asks for what is lacking, and the next pack carries it again.")
+	} else {
+		s.Info("No damage.")
+	}
+	return end(r.Problems > 0, false)
+}
+
+func verifyVault(s *session, o vault.VerifyOptions) error {
+	ctx, ctrlC := cancelOnInterrupt(s.console)
+	defer ctrlC.Release()
+	r, err := vault.Verify(ctx, o)
+	if err != nil {
+		return stoppedBy(ctrlC, err)
+	}
+	s.Rest()
+	s.Info("Read %s with %s, %s, and looked through %s.", report.Count(r.Containers, "container"), chunks(r.Chunks),
+		report.Size(r.Bytes), report.Count(r.Snapshots, "snapshot"))
+	if r.Damaged > 0 {
+		s.Info("Damage was found in %s: %d repaired from another place, the rest is asked for on the next receipt.", report.Count(r.Damaged, "place"), r.Repaired)
+	}
+	if r.Unreadable > 0 {
+		s.Info("%s cannot be read in full.", report.Count(r.Unreadable, "snapshot"))
+	}
+	if r.Lacking > 0 {
+		s.Info("%s that snapshots name are not in the vault.", chunks(r.Lacking))
+	}
+	if r.Wants > 0 {
+		s.Info("%s are asked for. Next: wl unpack writes a receipt that says so, and the pack at home carries them.", chunks(r.Wants))
+	}
+	if r.Damaged+r.Unreadable == 0 {
+		s.Info("No damage.")
+	}
+	return end(r.Damaged+r.Unreadable > 0, false)
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"waterlock/internal/report"
+)
+
+const (
+	barEvery  = 300 * time.Millisecond // on a terminal
+	lineEvery = time.Minute            // elsewhere
+	shownLast = 10                     // problems repeated at the end
+)
+
+// console is the Reporter of the command line. Results go to stdout; progress,
+// warnings and problems to stderr. A bar is drawn where stderr is a terminal,
+// else one plain line is written a minute; --quiet leaves out both, and the
+// results' small talk.
+type console struct {
+	out, err       io.Writer
+	terminal       bool
+	quiet, verbose bool
+
+	bytes, files atomic.Int64 // of the phase
+
+	mu       sync.Mutex // all below, and every write
+	phase    string
+	total    int64 // bytes
+	count    int64 // files
+	begun    time.Time
+	rate     rate
+	bar      *progressbar.ProgressBar
+	problems []report.Problem // the first ones
+	nth      int64            // how many in all
+
+	stop     chan struct{}
+	stopped  sync.WaitGroup
+	finished bool
+}
+
+func newConsole(e *env, quiet, verbose bool) *console {
+	k := &console{out: e.out, err: e.err, quiet: quiet, verbose: verbose, stop: make(chan struct{})}
+	if f, ok := e.err.(*os.File); ok {
+		k.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	k.stopped.Go(k.tick)
+	return k
+}
+
+// tick shows the progress from time to time, and at once on the signal that
+// asks for it.
+func (k *console) tick() {
+	every := lineEvery
+	if k.terminal {
+		every = barEvery
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	ask, release := progressSignal()
+	defer release()
+	for {
+		select {
+		case <-k.stop:
+			return
+		case <-ticker.C:
+			k.show(k.terminal)
+		case <-ask:
+			k.show(false)
+		}
+	}
+}
+
+func (k *console) show(asBar bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.phase == "" || k.finished {
+		return
+	}
+	bytes, files := k.bytes.Load(), k.files.Load()
+	k.rate.add(time.Now(), bytes)
+	switch {
+	case !asBar:
+		k.print(k.err, "wl: "+k.line(bytes, files))
+	case !k.quiet:
+		if k.bar == nil {
+			k.bar = k.newBar()
+		}
+		k.bar.Describe(k.phase + ": " + of(files, k.count, func(n int64) string { return report.Count(n, "file") }))
+		_ = k.bar.Set64(bytes)
+	}
+}
+
+func (k *console) newBar() *progressbar.ProgressBar {
+	most := k.total
+	if most <= 0 {
+		most = -1
+	}
+	return progressbar.NewOptions64(most,
+		progressbar.OptionSetWriter(k.err),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowTotalBytes(true),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetWidth(20),
+		progressbar.OptionClearOnFinish(),
+	)
+}
+
+// line is the progress in plain words.
+func (k *console) line(bytes, files int64) string {
+	s := k.phase + ": " + of(bytes, k.total, report.Size)
+	if files > 0 || k.count > 0 {
+		s += ", " + of(files, k.count, func(n int64) string { return report.Count(n, "file") })
+	}
+	perSecond := k.rate.perSecond()
+	if perSecond > 0 {
+		s += fmt.Sprintf(", %s/s", report.Size(int64(perSecond)))
+		if left := k.total - bytes; k.total > 0 && left > 0 {
+			s += fmt.Sprintf(", %s left", roughly(time.Duration(float64(left)/perSecond*float64(time.Second))))
+		}
+	}
+	return s
+}
+
+func of(n, total int64, write func(int64) string) string {
+	if total > 0 {
+		return write(n) + " of " + write(total)
+	}
+	return write(n)
+}
+
+// roughly writes a duration as a person would say it.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds())+1)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+// print writes one line; the caller holds the lock. The bar is taken away
+// before and drawn again by the next tick.
+func (k *console) print(w io.Writer, line string) {
+	if k.bar != nil {
+		_ = k.bar.Clear()
+	}
+	fmt.Fprintln(w, line)
+}
+
+func (k *console) say(w io.Writer, line string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.print(w, line)
+}
+
+// Phase begins a new phase.
+func (k *console) Phase(name string, totalBytes, totalFiles int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bar != nil {
+		_ = k.bar.Clear()
+		k.bar = nil
+	}
+	k.bytes.Store(0)
+	k.files.Store(0)
+	k.phase, k.total, k.count = name, totalBytes, totalFiles
+	k.begun = time.Now()
+	k.rate = rate{}
+	k.rate.add(k.begun, 0)
+	if k.verbose {
+		k.print(k.err, "wl: "+name)
+	}
+}
+
+// Add counts progress within the phase.
+func (k *console) Add(bytes, files int64) {
+	if bytes != 0 {
+		k.bytes.Add(bytes)
+	}
+	if files != 0 {
+		k.files.Add(files)
+	}
+}
+
+// Problem prints a problem and keeps the first ones for the end.
+func (k *console) Problem(path string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := report.Problem{Path: path, Err: err}
+	k.nth++
+	if len(k.problems) < shownLast {
+		k.problems = append(k.problems, p)
+	}
+	k.print(k.err, "wl: problem: "+p.String())
+}
+
+// Warn prints a warning.
+func (k *console) Warn(format string, a ...any) {
+	k.say(k.err, "wl: note: "+fmt.Sprintf(format, a...))
+}
+
+// Info prints a result.
+func (k *console) Info(format string, a ...any) {
+	if !k.quiet {
+		k.say(k.out, fmt.Sprintf(format, a...))
+	}
+}
+
+// Answer prints what the user asked for, even with --quiet.
+func (k *console) Answer(format string, a ...any) {
+	k.say(k.out, fmt.Sprintf(format, a...))
+}
+
+// Verbose prints a detail, with --verbose only.
+func (k *console) Verbose(format string, a ...any) {
+	if k.verbose {
+		k.say(k.err, "wl: "+fmt.Sprintf(format, a...))
+	}
+}
+
+// Rest ends the progress, so that results can be printed below it.
+func (k *console) Rest() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.phase = ""
+	if k.bar != nil {
+		_ = k.bar.Clear()
+		k.bar = nil
+	}
+}
+
+// Close ends the console: the first problems once more.
+func (k *console) Close() {
+	k.mu.Lock()
+	if k.finished {
+		k.mu.Unlock()
+		return
+	}
+	k.finished = true
+	if k.bar != nil {
+		_ = k.bar.Clear()
+	}
+	if len(k.problems) > 0 {
+		head := report.Count(k.nth, "problem") + ":"
+		if k.nth > int64(len(k.problems)) {
+			head = fmt.Sprintf("%s, the first %d of them:", report.Count(k.nth, "problem"), len(k.problems))
+		}
+		fmt.Fprintln(k.err, "wl: "+head)
+		for _, p := range k.problems {
+			fmt.Fprintln(k.err, "wl:   "+p.String())
+		}
+	}
+	k.mu.Unlock()
+	close(k.stop)
+	k.stopped.Wait()
+}
+
+// rate is the speed of the last minute or so.
+type rate struct {
+	at    [64]time.Time
+	bytes [64]int64
+	n     int
+}
+
+func (r *rate) add(at time.Time, bytes int64) {
+	if r.n > 0 && at.Sub(r.at[(r.n-1)%len(r.at)]) < barEvery/2 {
+		return
+	}
+	r.at[r.n%len(r.at)], r.bytes[r.n%len(r.at)] = at, bytes
+	r.n++
+}
+
+func (r *rate) perSecond() float64 {
+	if r.n < 2 {
+		return 0
+	}
+	last := (r.n - 1) % len(r.at)
+	first := max(r.n-len(r.at), 0) % len(r.at)
+	d := r.at[last].Sub(r.at[first]).Seconds()
+	if d <= 0 {
+		return 0
+	}
+	return float64(r.bytes[last]-r.bytes[first]) / d
+}
+
+// confirm returns the question to a person at a terminal; without one nobody
+// is asked. A closed stop channel answers no.
+func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
+	return func(question string) (yes, asked bool) {
+		if in == nil || !term.IsTerminal(int(in.Fd())) {
+			return false, false
+		}
+		k.mu.Lock()
+		if k.bar != nil {
+			_ = k.bar.Clear()
+			k.bar = nil
+		}
+		phase := k.phase
+		k.phase = "" // no progress over the question
+		fmt.Fprintf(k.err, "%s [y/N] ", question)
+		k.mu.Unlock()
+		defer func() {
+			k.mu.Lock()
+			k.phase = phase
+			k.mu.Unlock()
+		}()
+		answer := make(chan string, 1)
+		go func() {
+			line, _ := bufio.NewReader(in).ReadString('\n')
+			answer <- line
+		}()
+		select {
+		case line := <-answer:
+			switch trimLower(line) {
+			case "y", "yes":
+				return true, true
+			}
+			return false, true
+		case <-stop:
+			return false, true
+		}
+	}
+}

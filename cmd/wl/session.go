@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"waterlock/internal/courier"
+	"waterlock/internal/exit"
+	"waterlock/internal/machine"
+	"waterlock/internal/report"
+)
+
+// session is what every command begins with: this machine's state and the
+// console.
+type session struct {
+	*console
+	c     *cli.Context
+	e     *env
+	state string
+}
+
+func begin(c *cli.Context, e *env) (*session, error) {
+	state, err := stateDir(c)
+	if err != nil {
+		return nil, err
+	}
+	return &session{console: newConsole(e, c.Bool("quiet"), c.Bool("verbose")), c: c, e: e, state: state}, nil
+}
+
+// place is the absolute path that a flag names, or the only one known.
+func (s *session) place(flag string, only func() (string, error)) (string, error) {
+	if dir := s.c.String(flag); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := only()
+	if err != nil {
+		return "", fmt.Errorf("--%s DIR is missing: %w", flag, err)
+	}
+	return dir, nil
+}
+
+func (s *session) drivePlace() (string, error) {
+	return s.place("drive", machine.Load(s.state).OnlyDrive)
+}
+
+func (s *session) vaultPlace() (string, error) {
+	return s.place("vault", machine.Load(s.state).OnlyVault)
+}
+
+// sawDrive remembers the drive at path. What is remembered is a hint, so a
+// failure is told and changes nothing.
+func (s *session) sawDrive(path string) {
+	d, err := courier.OpenDrive(path)
+	if err == nil {
+		err = machine.SawDrive(s.state, machine.Drive{ID: d.ID().String(), Label: d.Label(), Path: path, LastSeen: time.Now().UTC()})
+		d.Close()
+	}
+	if err != nil {
+		s.Verbose("this drive is not remembered: %v", err)
+	}
+}
+
+func (s *session) sawVault(path, route, name string) {
+	err := machine.SawVault(s.state, machine.Vault{Path: path, Route: route, Name: name, LastSeen: time.Now().UTC()})
+	if err != nil {
+		s.Verbose("this vault is not remembered: %v", err)
+	}
+}
+
+// end maps what a command found to its exit code: damage before what is
+// incomplete. The words have been said already.
+func end(damaged, incomplete bool) error {
+	switch {
+	case damaged:
+		return exit.With(exit.Corrupt, errReported)
+	case incomplete:
+		return exit.With(exit.Incomplete, errReported)
+	}
+	return nil
+}
+
+// stoppedBy gives an error the code 130 if it came of the first Ctrl-C.
+func stoppedBy(i *interrupts, err error) error {
+	if err != nil && i.Interrupted() {
+		return exit.With(exit.Interrupted, fmt.Errorf("stopped: %w", err))
+	}
+	return err
+}
+
+func trimLower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// when writes a time for people, in this machine's zone.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// short is the first 8 digits of an id.
+func short(id string) string { return id[:min(len(id), 8)] }
+
+func files(n int64) string  { return report.Count(n, "file") }
+func chunks(n int64) string { return report.Count(n, "chunk") }
