@@ -1,0 +1,2 @@
+// Package chunkstore holds the vault's chunks.
+package chunkstore
