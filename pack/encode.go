@@ -77,7 +77,10 @@ func NewEncoder(level int) (*Encoder, error) {
 func EncodeBound(plainLen int) int { return plainLen + plainLen>>14 + 64 }
 
 // Encode names the chunk and compresses it where that helps. What it
-// compressed it has decoded again and compared. Data of the result is plain
+// compressed it has decoded again and compared. There is no quick look at a
+// sample beforehand: over what is compressed already the compressor itself
+// goes at 4 to 9 GB/s, as fast as any estimate of the whole, and a sample
+// misses repetitions, which are what compresses in fonts and images of disks. Data of the result is plain
 // itself where it is stored raw, and otherwise lies in buf if buf has a
 // capacity of EncodeBound(len(plain)), else in new memory.
 func (e *Encoder) Encode(k chunk.Kind, plain, buf []byte) (Stored, error) {
@@ -85,7 +88,7 @@ func (e *Encoder) Encode(k chunk.Kind, plain, buf []byte) (Stored, error) {
 		return Stored{}, fmt.Errorf("%w: a chunk of 1 to %d bytes expected, found %d", ErrField, MaxPlain, len(plain))
 	}
 	s := Stored{ID: k.ID(plain), Encoding: Raw, PlainLen: uint32(len(plain)), Data: plain}
-	if len(plain) < minCompress || !compressible(plain) {
+	if len(plain) < minCompress {
 		return s, nil
 	}
 	if cap(buf) < EncodeBound(len(plain)) {
