@@ -15,8 +15,9 @@ import (
 // only from floors below its own.
 var layers = [][]string{
 	{"internal/exit", "internal/report"},
-	{"internal/chunk", "internal/wire", "internal/disk", "internal/machine"},
-	{"internal/disk/disktest", "pack", "index"},
+	{"internal/chunk", "internal/disk", "internal/machine"},
+	{"internal/wire", "internal/disk/disktest"},
+	{"pack", "index"},
 	{"snapshot"},
 	{"chunkstore", "internal/courier"},
 	{"internal/home", "internal/vault"},
@@ -46,7 +47,7 @@ var homes = map[string][]string{
 	"github.com/gofrs/flock":          {"internal/disk"},
 	"github.com/pelletier/go-toml":    {"internal/home", "internal/vault"},
 	"github.com/rogpeppe/go-internal": {"cmd/wl"},
-	"github.com/dustin/go-humanize":   {"internal/report", "cmd/wl"},
+	"github.com/dustin/go-humanize":   {"internal/report", "cmd/wl", "internal/home"},
 }
 
 type goPackage struct {
