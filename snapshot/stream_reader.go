@@ -1,0 +1,221 @@
+package snapshot
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+)
+
+// Getter hands out the plain bytes of a chunk, verified by its ID. The result
+// may lie in buf and is valid until the next call with it.
+type Getter interface {
+	Get(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error)
+}
+
+// GapError says that the entries of a stream chunk cannot be had: those from
+// the path From on that lie before the path To ("" is the end of the tree).
+type GapError struct {
+	From, To string
+	ID       chunk.ID
+	Err      error
+}
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("stream chunk %s cannot be read: %v", e.ID.Short(), e.Err)
+}
+
+func (e *GapError) Unwrap() error { return e.Err }
+
+// Covers tells whether path lies in the gap.
+func (e *GapError) Covers(path string) bool {
+	return ComparePaths(path, e.From) >= 0 && (e.To == "" || ComparePaths(path, e.To) < 0)
+}
+
+// StreamReader reads the entries of one tree. Its memory is one stream chunk
+// and one entry.
+type StreamReader struct {
+	chunks []StreamRef
+	get    Getter
+	at     string // entries before this path are passed over
+
+	next    int // index of the chunk after the one in items
+	items   *itemDecoder
+	buf     []byte
+	last    position // of the last entry read whole
+	known   bool     // last is the entry before the next chunk
+	skip    bool     // `more` items belong to an entry that was lost: pass over them
+	partial bool     // cur is not whole yet
+	cur     Entry
+}
+
+// NewStreamReader reads a tree from its root.
+func NewStreamReader(t TreeRecord, g Getter) *StreamReader {
+	return &StreamReader{chunks: t.Chunks, get: g, known: true}
+}
+
+// NewStreamReaderAt reads a tree from path on, or from the first entry behind
+// it, fetching no stream chunk that lies before.
+func NewStreamReaderAt(t TreeRecord, g Getter, path string) *StreamReader {
+	r := NewStreamReader(t, g)
+	if path == "" {
+		return r
+	}
+	// The last chunk that begins before path, or with it.
+	n := sort.Search(len(t.Chunks), func(i int) bool {
+		c := ComparePaths(t.Chunks[i].FirstPath, path)
+		return c > 0 || c == 0 && t.Chunks[i].Continues
+	})
+	r.at = path
+	if n > 1 {
+		r.next, r.known, r.skip = n-1, false, true
+	}
+	return r
+}
+
+// Next returns the next entry, valid until the next call unless cloned, and
+// io.EOF at the end. After a *GapError reading goes on behind the gap.
+func (r *StreamReader) Next() (*Entry, error) {
+	for {
+		e, err := r.read()
+		if err != nil {
+			return nil, err
+		}
+		if ComparePaths(e.Path, r.at) >= 0 {
+			return e, nil
+		}
+	}
+}
+
+func (r *StreamReader) read() (*Entry, error) {
+	for {
+		if r.items == nil {
+			if r.next == len(r.chunks) && !r.partial {
+				return nil, io.EOF
+			}
+			if err := r.open(); err != nil {
+				return nil, r.gap(err)
+			}
+		}
+		err := r.items.next()
+		if err == io.EOF {
+			r.items = nil
+			continue
+		}
+		if err != nil {
+			return nil, r.gap(err)
+		}
+		if whole, err := r.take(r.items); err != nil {
+			return nil, r.gap(err)
+		} else if whole {
+			return &r.cur, nil
+		}
+	}
+}
+
+// open fetches the next chunk and checks that it fits behind the last entry.
+func (r *StreamReader) open() error {
+	if r.next == len(r.chunks) {
+		return fmt.Errorf("%w: ends within the content of %q", ErrStream, r.cur.Path)
+	}
+	ref := r.chunks[r.next]
+	r.next++
+	if ref.Length == 0 || ref.Length > maxChunk {
+		return fmt.Errorf("%w: chunk of %d bytes", ErrStream, ref.Length)
+	}
+	if r.partial && (!ref.Continues || ref.FirstPath != r.cur.Path) {
+		r.next-- // the chunk is good for what follows
+		return fmt.Errorf("%w: the content of %q does not continue", ErrStream, r.cur.Path)
+	}
+	if !r.partial && ref.Continues && !r.skip {
+		return fmt.Errorf("%w: continues %q, which has no beginning", ErrStream, ref.FirstPath)
+	}
+	if c := ComparePaths(r.last.path, ref.FirstPath); r.last.known && !ref.Continues && c >= 0 {
+		return fmt.Errorf("%w: %q after %q", ErrStream, ref.FirstPath, r.last.path)
+	}
+	if !r.known && r.last.known && r.last.kind != disk.KindDir && strings.HasPrefix(ref.FirstPath, after(r.last.path)) {
+		return fmt.Errorf("%w: %q lies in no directory", ErrStream, ref.FirstPath)
+	}
+	if cap(r.buf) < int(ref.Length) {
+		r.buf = make([]byte, 0, max(ref.Length, MaxStreamChunk))
+	}
+	plain, err := r.get.Get(ref.ID, chunk.Stream, int64(ref.Length), r.buf)
+	if err != nil {
+		return err
+	}
+	if len(plain) != int(ref.Length) || chunk.Stream.ID(plain) != ref.ID {
+		return fmt.Errorf("%w: %d bytes where %d were named, or other bytes", ErrStream, len(plain), ref.Length)
+	}
+	last := &r.last
+	if !r.known {
+		last = nil
+	}
+	r.items, err = newItemDecoder(plain, ref, last)
+	return err
+}
+
+// take adds the item just read to the current entry and tells whether that is
+// whole now.
+func (r *StreamReader) take(d *itemDecoder) (whole bool, err error) {
+	if d.more && r.skip {
+		return false, nil
+	}
+	if !d.more {
+		content, carried := r.cur.Content[:0], r.cur.Carried[:0]
+		r.cur = d.entry
+		r.cur.Content, r.cur.Carried = content, carried
+		r.skip, r.known, r.partial = false, true, true
+	}
+	if len(d.entry.Content) > 0 && len(r.cur.Carried) > 0 {
+		return false, fmt.Errorf("%w: content behind carried chunks", ErrStream)
+	}
+	r.cur.Content = append(r.cur.Content, d.entry.Content...)
+	r.cur.Carried = append(r.cur.Carried, d.entry.Carried...)
+	if len(r.cur.Content) > MaxExtents || len(r.cur.Carried) > MaxExtents {
+		return false, fmt.Errorf("%w: more than %d extents", ErrEntry, MaxExtents)
+	}
+	r.last = d.last
+	if d.continued {
+		return false, nil
+	}
+	if err := r.cur.validateFields(); err != nil {
+		return false, err
+	}
+	r.partial = false
+	return true, nil
+}
+
+// gap gives up the rest of the current chunk, and the current entry with it,
+// and says what is missing.
+func (r *StreamReader) gap(err error) error {
+	g := &GapError{Err: err}
+	if r.next > 0 {
+		ref := r.chunks[r.next-1]
+		g.ID, g.From = ref.ID, ref.FirstPath
+	}
+	if r.last.known && ComparePaths(r.last.path, g.From) >= 0 {
+		g.From = after(r.last.path)
+	}
+	if r.partial {
+		g.From = r.cur.Path
+	}
+	r.items, r.partial, r.known = nil, false, false
+	r.skip = r.next < len(r.chunks) && r.chunks[r.next].Continues
+	if r.next < len(r.chunks) {
+		g.To = r.chunks[r.next].FirstPath
+		if r.skip {
+			g.To = after(g.To)
+		}
+	}
+	if r.at != "" && ComparePaths(g.From, r.at) < 0 {
+		g.From = r.at
+	}
+	return g
+}
+
+// after is the first path that can come behind that of an entry: the '/' is
+// the smallest byte in tree order.
+func after(path string) string { return path + "/" }
