@@ -73,7 +73,8 @@ type UnpackResult struct {
 	BehindBytes  int64
 	Pending      int64 // entries whose new content is still at home
 	Unseen       int64 // entries that home could not read
-	NotKept      int64 // special files and attributes that this file system or user cannot hold
+	Waiting      int64 // files that wait for chunks on a drive still out
+	NotKept      int64 // special files that a mirror does not make
 
 	Gone           int64 // paths in the mirror that the newest snapshot has no longer
 	GoneBytes      int64

@@ -1,25 +1,32 @@
 // Package vault is the far end of a route: it takes shipments off a courier drive, keeps plain files and their history,
 // and gives an earlier state back.
+//
+// Unpack (unpack.go) is the story from the drive to the receipt; each of its steps is a file of its own:
+//
+//	open.go      lock the vault, read its settings, open its chunks
+//	commits.go   the snapshots known: verbatim commits, write-once
+//	intake.go    stream chunks into the history, tables of the packs, remaining records
+//	drive.go     chunks read off the drive, record by record
+//	mirror.go    the newest snapshot against the mirror, in stream order
+//	deletions.go what is gone at home
+//	arrival.go   which chunks do the snapshots name and the vault lack
+//	receipt.go   the whole state towards home, on our own disk first, then on the drive
+//
+// Besides the chunkstore's own files a vault holds
+//
+//	.wl/vault.toml                        settings; its appearance makes the directory a vault
+//	.wl/lock                              held by every command that works on the vault
+//	.wl/snapshots/<number>-<shipment>.commit
+//	.wl/receipts/<number>-<hash>.receipt
+//	<tree's directory>/.wl/tree           where a tree lies outside the vault: route and tree, see volumes.go
 package vault
 
-import "context"
-
-// Init makes a vault for the route that the drive brings.
-func Init(ctx context.Context, o InitOptions) (InitResult, error) { panic("unwritten") }
-
-// Unpack takes what the drive brings: unpack.go.
-func Unpack(ctx context.Context, o UnpackOptions) (UnpackResult, error) { panic("unwritten") }
-
-// Snapshots lists the snapshots of a vault, oldest first.
-func Snapshots(ctx context.Context, o SnapshotsOptions) ([]SnapshotInfo, error) { panic("unwritten") }
-
-// Restore writes a snapshot, or parts of it, into a directory.
-func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) { panic("unwritten") }
-
-// Verify reads a vault back.
-func Verify(ctx context.Context, o VerifyOptions) (VerifyResult, error) { panic("unwritten") }
-
-// Status says how a vault stands.
-func Status(ctx context.Context, o StatusOptions) (StatusResult, error) { panic("unwritten") }
-
-func parseDeletions(s string) (Deletions, error) { panic("unwritten") }
+// Names within the vault's directory.
+const (
+	metaDir      = ".wl"
+	settingsFile = ".wl/vault.toml"
+	lockFile     = ".wl/lock"
+	snapshotsDir = ".wl/snapshots"
+	receiptsDir  = ".wl/receipts"
+	indexDir     = ".wl/index"
+)

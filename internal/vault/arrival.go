@@ -1,0 +1,227 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/snapshot"
+)
+
+// arrival says how far one snapshot has come.
+type arrival struct {
+	arrived bool  // every chunk it names is here
+	lacking int64 // chunks it names that are not
+	streams int64 // of these, stream chunks: entries that cannot be listed
+}
+
+// arrivals says it for all snapshots known, and what the vault lacks in all.
+type arrivals struct {
+	by      map[string]arrival // by file of the commit
+	newest  uint64             // newest snapshot that has arrived
+	awaited uint64             // chunks lacking that a shipment still out may bring
+}
+
+func (a *arrivals) of(c *courier.Commit) arrival { return a.by[commitFileName(c)] }
+
+// outstanding knows which shipments are still under way: named by a commit as out, not lost, and not seen here.
+type outstanding struct{ after map[uint64]bool }
+
+// awaits tells whether a shipment that was under way when that snapshot was taken still is.
+func (o outstanding) awaits(snapshot uint64) bool { return o.after[snapshot] }
+
+func (v *vault) outstanding() (outstanding, error) {
+	seen := map[courier.ShipmentID]bool{}
+	for _, k := range v.commits.known {
+		seen[k.shipment] = true
+	}
+	o := outstanding{map[uint64]bool{}}
+	for i := len(v.commits.known) - 1; i >= 0; i-- {
+		c, err := v.commits.load(v.commits.known[i])
+		if err != nil {
+			return o, err
+		}
+		for _, out := range c.Out {
+			if out.Lost {
+				seen[out.Shipment] = true // lost for the older snapshots, too
+			}
+		}
+		for _, out := range c.Out {
+			if !seen[out.Shipment] {
+				o.after[c.Snapshot.Number] = true
+			}
+		}
+	}
+	return o, nil
+}
+
+// checkArrivals looks up what the snapshots name. A stream chunk whose every chunk was found is not looked at again, nor a
+// snapshot that has arrived, unless a chunk was lost since. What is lacking becomes a want, or is awaited from a shipment
+// still out; lost tells of chunks that a damaged record was to bring.
+func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*arrivals, error) {
+	vanished, err := v.settleWants()
+	if err != nil {
+		return nil, err
+	}
+	if vanished {
+		if err := v.cat.ForgetChecks(); err != nil {
+			return nil, err
+		}
+	}
+	out, err := v.outstanding()
+	if err != nil {
+		return nil, err
+	}
+	if lost == nil {
+		lost = func(chunk.ID) bool { return false }
+	}
+	all := &arrivals{by: map[string]arrival{}}
+	check := &arrivalCheck{v: v, all: all, out: out, lost: lost, rows: v.cat.Batch()}
+	for _, k := range v.commits.known {
+		if err := check.snapshot(ctx, k); err != nil {
+			return nil, err
+		}
+	}
+	if err := check.flush(); err != nil {
+		return nil, err
+	}
+	all.awaited = uint64(len(check.awaited))
+	if vanished {
+		return all, v.dropUnnamedWants()
+	}
+	return all, nil
+}
+
+type arrivalCheck struct {
+	v       *vault
+	all     *arrivals
+	out     outstanding
+	lost    func(chunk.ID) bool
+	rows    *index.Batch
+	n       int // rows in it
+	awaited map[chunk.ID]struct{}
+	buf     []byte
+}
+
+func (c *arrivalCheck) flush() error {
+	if c.n == 0 {
+		return nil
+	}
+	err := c.rows.Commit()
+	c.rows, c.n = c.v.cat.Batch(), 0
+	return err
+}
+
+func (c *arrivalCheck) snapshot(ctx context.Context, k knownSnapshot) error {
+	arrived, err := c.v.cat.Arrived(k.number)
+	if err != nil {
+		return err
+	}
+	var a arrival
+	if !arrived {
+		commit, err := c.v.commits.load(k)
+		if err != nil {
+			return err
+		}
+		for _, tree := range commit.Snapshot.Trees {
+			for _, ref := range tree.Chunks {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := c.streamChunk(ref, k.number, &a); err != nil {
+					return err
+				}
+			}
+		}
+		// A number that two snapshots share (home was set back) is looked at each time.
+		if a.lacking == 0 && !c.v.commits.shared(k.number) {
+			c.rows.PutArrived(k.number)
+			c.n++
+		}
+	}
+	a.arrived = a.lacking == 0
+	c.all.by[k.file] = a
+	if a.arrived {
+		c.all.newest = max(c.all.newest, k.number)
+	}
+	return c.flush()
+}
+
+// streamChunk looks up every chunk that one stream chunk names.
+func (c *arrivalCheck) streamChunk(ref snapshot.StreamRef, number uint64, a *arrival) error {
+	checked, err := c.v.cat.Checked(ref.ID)
+	if err != nil || checked {
+		return err
+	}
+	has, err := c.v.store.Has(ref.ID)
+	if err != nil {
+		return err
+	}
+	var plain []byte
+	if has {
+		plain, err = c.v.store.Get(ref.ID, chunk.Stream, int64(ref.Length), c.buf)
+	}
+	if !has || err != nil {
+		a.streams++
+		return c.lack(ref.ID, chunk.Stream, number, a)
+	}
+	c.buf = plain[:0]
+	before := a.lacking
+	err = snapshot.StreamChunkIDs(plain, ref, func(id chunk.ID, length int64, carried bool) error {
+		has, err := c.v.store.Has(id)
+		if err != nil {
+			return lookupError{err}
+		}
+		if has {
+			return nil
+		}
+		return c.lack(id, chunk.Data, number, a)
+	})
+	var lookup lookupError
+	if errors.As(err, &lookup) {
+		return lookup.error
+	}
+	if err != nil {
+		// Home wrote it so: it is what it is, and asking for it again would bring the same.
+		c.v.rep.Problem("snapshot "+strconv.FormatUint(number, 10), err)
+		return nil
+	}
+	if a.lacking > before {
+		return nil
+	}
+	c.rows.PutChecked(ref.ID)
+	c.n++
+	if c.n >= 4096 {
+		return c.flush()
+	}
+	return nil
+}
+
+// lookupError tells a failing catalog from a stream chunk that makes no sense.
+type lookupError struct{ error }
+
+// lack counts one chunk that is named and not here.
+func (c *arrivalCheck) lack(id chunk.ID, kind chunk.Kind, number uint64, a *arrival) error {
+	a.lacking++
+	_, wanted, err := c.v.cat.Want(id)
+	if err != nil {
+		return err
+	}
+	if c.out.awaits(number) && !wanted && !c.lost(id) {
+		if c.awaited == nil {
+			c.awaited = map[chunk.ID]struct{}{}
+		}
+		c.awaited[id] = struct{}{}
+		return nil
+	}
+	delete(c.awaited, id)
+	c.rows.PutWant(id, index.Want{Snapshot: number, Kind: kind})
+	c.n++
+	if c.n >= 4096 {
+		return c.flush()
+	}
+	return nil
+}

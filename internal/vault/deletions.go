@@ -1,0 +1,165 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+
+	"waterlock/chunkstore"
+	"waterlock/index"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// gone counts a path that is in the mirror and no longer in the newest snapshot.
+func (d *delivery) gone(path string, row *index.PathRow) {
+	if d.which != everyPath {
+		return
+	}
+	d.result.Gone++
+	d.result.GoneBytes += row.Size
+	d.rep.Verbose("%s is gone at home", d.name(path))
+}
+
+// deletions takes out of the mirror what the newest snapshot has no longer, if the policy or a person says so. Every
+// byte of it stays: in the history, for the snapshots that name it.
+func (u *unpacking) deletions(ctx context.Context) error {
+	if u.result.Gone == 0 {
+		return nil
+	}
+	if note := u.deletionsHeld(); note != "" {
+		u.result.DeletionsNoted = note
+		u.rep.Info("%s", note)
+		return nil
+	}
+	u.rep.Phase("taking deletions over", 0, u.result.Gone)
+	return u.trees(func(tree snapshot.TreeRecord) error {
+		d := &delivery{unpacking: u, tree: tree}
+		return d.deleteGone(ctx)
+	})
+}
+
+// deletionsHeld says why the deletions are not applied; "" if they are.
+func (u *unpacking) deletionsHeld() string {
+	what := fmt.Sprintf("%s gone at home (%s)", count(u.result.Gone, "path is", "paths are"), report.Size(u.result.GoneBytes))
+	switch u.o.Deletions {
+	case DeletionsApply:
+		return ""
+	case DeletionsKeep:
+		return what + " and stay in the mirror, as you wish"
+	}
+	if u.o.Confirm == nil {
+		return what + " and stay in the mirror: there is nobody to ask; --deletions apply takes them out"
+	}
+	yes, asked := u.o.Confirm(what + ". Take them out of the mirror? They stay in the older snapshots.")
+	switch {
+	case !asked:
+		return what + " and stay in the mirror: there is nobody to ask; --deletions apply takes them out"
+	case !yes:
+		return what + " and stay in the mirror: you said no"
+	}
+	return ""
+}
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// deleteGone removes the gone paths of one tree: what lies in a directory before the directory itself.
+func (d *delivery) deleteGone(ctx context.Context) error {
+	d.batch = d.newBatch(d.tree)
+	var dirs []string // gone directories that are still to be removed, the innermost last
+	upTo := func(path string, all bool) error {
+		for len(dirs) > 0 && (all || !snapshot.Under(path, dirs[len(dirs)-1])) {
+			if err := d.remove(ctx, dirs[len(dirs)-1]); err != nil {
+				return err
+			}
+			dirs = dirs[:len(dirs)-1]
+		}
+		return nil
+	}
+	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
+		if err := upTo(path, false); err != nil {
+			return err
+		}
+		switch {
+		case e != nil:
+			return nil
+		case row.Kind == uint8(disk.KindDir):
+			dirs = append(dirs, path)
+			return nil
+		}
+		d.result.DeletedBytes += row.Size
+		return d.remove(ctx, path)
+	})
+	if err == nil {
+		err = upTo("", true)
+	}
+	if err != nil {
+		d.batch.Discard()
+		return err
+	}
+	return d.commitRemovals(ctx)
+}
+
+func (d *delivery) remove(ctx context.Context, path string) error {
+	if err := d.batch.Add(ctx, chunkstore.Action{Op: chunkstore.Remove, Tree: d.tree.Name, Path: path}); err != nil {
+		return err
+	}
+	if d.batch.Full() {
+		return d.commitRemovals(ctx)
+	}
+	return nil
+}
+
+func (d *delivery) commitRemovals(ctx context.Context) error {
+	if d.batch.Len() == 0 {
+		d.batch.Discard()
+		return nil
+	}
+	results, err := d.batch.Commit(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		r := &results[i]
+		switch {
+		case r.Err != nil:
+			d.failed(r.Path, r.Err)
+		case r.Way == chunkstore.Removed:
+			d.result.Deleted++
+			d.rep.Add(0, 1)
+		default:
+			d.rep.Verbose("%s stays: something in it was not written by wl", d.name(r.Path))
+		}
+		if r.Foreign != "" {
+			d.result.Foreign++
+			d.rep.Warn("%s was not written by wl: it was moved to %s", d.name(r.Path), r.Foreign)
+		}
+	}
+	d.batch = d.newBatch(d.tree)
+	return nil
+}
+
+// directories gives the directories of the mirror their metadata, when nothing changes in them any more.
+func (u *unpacking) directories(ctx context.Context) error {
+	return u.trees(func(tree snapshot.TreeRecord) error {
+		d := &delivery{unpacking: u, tree: tree}
+		return u.lockstep(ctx, tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
+			if e == nil || e.Kind != disk.KindDir || row == nil || row.Kind != uint8(disk.KindDir) {
+				return nil
+			}
+			changed, err := u.v.store.SetDirMeta(tree.Name, e)
+			if err != nil {
+				d.failed(path, err)
+			}
+			if changed {
+				u.result.Metadata++
+			}
+			return nil
+		})
+	})
+}

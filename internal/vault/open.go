@@ -1,0 +1,115 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"waterlock/chunkstore"
+	"waterlock/index"
+	"waterlock/internal/disk"
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+)
+
+// vault is an open, locked vault.
+type vault struct {
+	path string // absolute
+	root disk.FS
+	settings
+	commits *commits
+	rep     report.Reporter
+
+	lock    *disk.Lock
+	closers []disk.FS
+	store   *chunkstore.Store
+	cat     *index.Catalog
+}
+
+// openVault locks a vault and reads its settings and the heads of its snapshots. Its chunks come with openStore, once
+// all trees are known.
+func openVault(path string, rep report.Reporter) (v *vault, err error) {
+	if rep == nil {
+		rep = report.Discard
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	v = &vault{path: abs, rep: rep}
+	defer func() {
+		if err != nil {
+			v.close()
+		}
+	}()
+	if v.root, err = disk.Dir(abs); err != nil {
+		return nil, exit.With(exit.NotFound, err)
+	}
+	if v.settings, err = readSettings(v.root, abs); err != nil {
+		return nil, err
+	}
+	if v.lock, err = lockVault(abs); err != nil {
+		return nil, err
+	}
+	if v.commits, err = openCommits(v.root, v.id, rep); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func lockVault(path string) (*disk.Lock, error) {
+	lock, err := disk.TryLock(filepath.Join(path, filepath.FromSlash(lockFile)))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, exit.Errorf(exit.Locked, "%s: another wl works on this vault", path)
+	}
+	return lock, err
+}
+
+// openStore opens the vault's chunks: the last install batch is finished, and the catalog rebuilt where it cannot be
+// trusted.
+func (v *vault) openStore(ctx context.Context) error {
+	vols, closers, err := volumes(v.root, v.settings, v.path, v.commits.trees, v.rep)
+	v.closers = closers
+	if err != nil {
+		return err
+	}
+	v.store, err = chunkstore.Open(ctx, chunkstore.Config{
+		Vault:    v.root,
+		Route:    v.id,
+		Volumes:  vols,
+		IndexDir: filepath.Join(v.path, filepath.FromSlash(indexDir)),
+		Report:   v.rep,
+	})
+	if err != nil {
+		v.store = nil
+		return err
+	}
+	v.cat = v.store.Catalog()
+	if !v.store.Rebuilt() {
+		return nil
+	}
+	newest, _, err := newestReceipt(v.root, v.id, v.rep)
+	if err != nil {
+		return err
+	}
+	return v.reviseWants(newest)
+}
+
+// close gives everything back, in the reverse order. The error is the catalog's: it will be rebuilt.
+func (v *vault) close() error {
+	var err error
+	if v.store != nil {
+		err = v.store.Close()
+		v.store, v.cat = nil, nil
+	}
+	for _, c := range v.closers {
+		c.Close()
+	}
+	if v.root != nil {
+		v.root.Close()
+	}
+	if v.lock != nil {
+		v.lock.Unlock()
+	}
+	return err
+}

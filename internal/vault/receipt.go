@@ -1,0 +1,117 @@
+package vault
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+
+	"waterlock/internal/courier"
+)
+
+// ownState is what the vault told home last.
+type ownState struct {
+	newest *courier.Receipt // nil: nothing is left of it
+	epoch  courier.Epoch
+	number uint64 // the next receipt's
+}
+
+// ownState reads the newest own receipt. Where the drive knows of a higher number than the vault ever gave, the vault was
+// set back to an older state: then a new epoch tells home to believe nothing that it was told before, and the number goes
+// on above.
+func (u *unpacking) ownState() (*ownState, error) {
+	newest, highest, err := newestReceipt(u.v.root, u.v.id, u.rep)
+	if err != nil {
+		return nil, err
+	}
+	onDrive, problems, err := u.courier.ReadReceipts(u.v.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range problems {
+		u.rep.Warn("a receipt on the drive is damaged, it will be replaced: %v", p)
+	}
+	told := uint64(0)
+	for _, found := range onDrive {
+		r := found.Receipt
+		told = max(told, r.Number)
+		// Our own copy is damaged, the drive's is whole.
+		if newest != nil && r.Epoch == newest.Epoch && r.Number > newest.Number && r.Number <= highest {
+			newest = r
+		}
+	}
+	for _, s := range u.shipments {
+		told = max(told, s.commit.Basis.Receipt)
+	}
+	own := &ownState{newest: newest, number: max(highest, told) + 1}
+	if newest != nil && told <= highest {
+		own.epoch = newest.Epoch
+		return own, nil
+	}
+	own.epoch = drawEpoch()
+	u.rep.Warn("home has been told more than this vault knows (receipt %d, ours is %d): the vault was set back, or is new for this route. Home will be told so.", told, highest)
+	return own, u.v.cat.ForgetChecks()
+}
+
+// maxWants bounds the list in one receipt; the rest comes with the next.
+const maxWants = 4 << 20
+
+// writeReceipt tells home the whole state: on our own disk first, then on the drive.
+func (u *unpacking) writeReceipt(a *arrivals) error {
+	wants, err := u.v.wants()
+	if err != nil {
+		return err
+	}
+	u.result.Wants, u.result.Awaited = int64(len(wants)), int64(a.awaited)
+	r := &courier.Receipt{
+		Route:         u.v.id,
+		VaultName:     u.v.Name,
+		Epoch:         u.own.epoch,
+		Number:        u.own.number,
+		Time:          now(),
+		Taken:         u.taken(),
+		Wants:         wants[:min(len(wants), maxWants)],
+		Awaited:       a.awaited,
+		NewestArrived: a.newest,
+	}
+	if head, ok := u.v.commits.newest(); ok {
+		r.HighestSnapshot = head.number
+	}
+	if space, err := u.v.root.Free(); err == nil {
+		r.Free, r.Total = space.Avail, space.Total
+	}
+	b, err := putReceipt(u.v.root, r)
+	if err != nil {
+		return err
+	}
+	u.result.Receipt = r.Number
+	if _, err := u.courier.WriteReceipt(b); err != nil {
+		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v", err)
+		return nil
+	}
+	u.result.Told = true
+	return nil
+}
+
+// taken lists the shipments that home may not have seen acknowledged: those of earlier receipts, and of this run.
+func (u *unpacking) taken() []courier.Taken {
+	all := map[courier.ShipmentID]courier.Taken{}
+	if u.own.newest != nil {
+		for _, t := range u.own.newest.Taken {
+			all[t.Shipment] = t
+		}
+	}
+	for _, s := range u.shipments {
+		if s.kept {
+			all[s.commit.Shipment] = s.taken()
+		}
+	}
+	floor := uint64(0)
+	if u.newest != nil {
+		floor = u.newest.Floor
+	}
+	maps.DeleteFunc(all, func(_ courier.ShipmentID, t courier.Taken) bool { return t.Number < floor })
+	return slices.SortedFunc(maps.Values(all), func(a, b courier.Taken) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), bytes.Compare(a.Shipment[:], b.Shipment[:]))
+	})
+}

@@ -1,0 +1,113 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"waterlock/internal/disk"
+	"waterlock/internal/exit"
+	"waterlock/internal/wire"
+	"waterlock/snapshot"
+)
+
+const (
+	settingsFormat  = 1
+	maxSettingsSize = 1 << 20
+)
+
+// settings is vault.toml: written by Init, edited by people, never by the program.
+type settings struct {
+	Format    int               `toml:"format" comment:"A Waterlock vault. Written by wl vault init; edit it as you like, wl only reads it.\n\nVersion of this file."`
+	Route     string            `toml:"route" comment:"The route whose shipments this vault takes. Do not change these three."`
+	RouteName string            `toml:"route_name"`
+	Created   time.Time         `toml:"created"`
+	Name      string            `toml:"name" comment:"What home calls this vault."`
+	Deletions Deletions         `toml:"deletions" comment:"What wl unpack does with files that are gone at home: ask, keep or apply.\nWhat leaves the mirror stays in older snapshots. --deletions overrides this for one run."`
+	Trees     map[string]string `toml:"trees" comment:"Trees that lie elsewhere than in a directory of their name beside this one's .wl, for example\nphotos = \"/mnt/second-disk/photos\"\nTo move a tree by hand, move its directory with everything in it, its own .wl included, then write it here."`
+
+	id wire.RouteID
+}
+
+// encode gives the text of a new vault.toml.
+func (s *settings) encode() ([]byte, error) {
+	if s.Trees == nil {
+		s.Trees = map[string]string{}
+	}
+	return toml.Marshal(s)
+}
+
+func decodeSettings(text []byte) (settings, error) {
+	var s settings
+	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		var strict *toml.StrictMissingError
+		if errors.As(err, &strict) {
+			return s, fmt.Errorf("unknown setting:\n%s", strict.String())
+		}
+		return s, err
+	}
+	if s.Format != settingsFormat {
+		return s, fmt.Errorf("format %d, this program knows %d", s.Format, settingsFormat)
+	}
+	var err error
+	if s.id, err = wire.ParseRouteID(s.Route); err != nil {
+		return s, fmt.Errorf("route: %w", err)
+	}
+	if s.Deletions == "" {
+		s.Deletions = DeletionsAsk
+	}
+	if _, err := parseDeletions(string(s.Deletions)); err != nil {
+		return s, err
+	}
+	for tree, dir := range s.Trees {
+		if err := treeHere(tree); err != nil {
+			return s, err
+		}
+		if !filepath.IsAbs(dir) {
+			return s, fmt.Errorf("trees: %s: %q is not an absolute path", tree, dir)
+		}
+	}
+	return s, nil
+}
+
+// readSettings reads the vault.toml below root; exit.NotFound where there is none.
+func readSettings(root disk.FS, path string) (settings, error) {
+	text, err := disk.ReadAll(root, settingsFile, maxSettingsSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return settings{}, exit.Errorf(exit.NotFound, "%s is no vault (no %s); wl vault init makes one", path, settingsFile)
+	}
+	if err != nil {
+		return settings{}, err
+	}
+	s, err := decodeSettings(text)
+	if err != nil {
+		return settings{}, fmt.Errorf("%s: %w", filepath.Join(path, settingsFile), err)
+	}
+	return s, nil
+}
+
+func parseDeletions(s string) (Deletions, error) {
+	switch d := Deletions(s); d {
+	case DeletionsAsk, DeletionsKeep, DeletionsApply:
+		return d, nil
+	}
+	return "", exit.Errorf(exit.Usage, "deletions: %q is none of ask, keep, apply", s)
+}
+
+// treeHere checks the name of a tree, which comes from a drive and becomes a directory of the vault.
+func treeHere(tree string) error {
+	if err := snapshot.NameHere(tree); err != nil {
+		return fmt.Errorf("tree: %w", err)
+	}
+	if strings.EqualFold(tree, metaDir) {
+		return fmt.Errorf("tree: %w: %q is the vault's own", snapshot.ErrName, tree)
+	}
+	return nil
+}

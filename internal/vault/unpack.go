@@ -1,0 +1,218 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"waterlock/chunkstore"
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// unpacking is one run of Unpack.
+type unpacking struct {
+	v       *vault
+	o       UnpackOptions
+	rep     report.Reporter
+	result  UnpackResult
+	courier *courier.Drive
+
+	shipments []*shipment        // committed ones on the drive, oldest first
+	packs     *drivePacks        // their packs
+	own       *ownState          // what the vault told home last
+	newest    *courier.Commit    // the snapshot that the mirror follows; nil if none is known
+	full      bool               // no room for more history
+	out       outstanding        // shipments still under way
+	finders   map[string]*finder // of the newest snapshot, by tree
+	blocked   int64              // entries that a directory of the mirror stands in the way of
+}
+
+// Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
+// step does only what is not done yet, and each leaves the vault in order.
+func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err error) {
+	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}}
+	if u.rep == nil {
+		u.rep = report.Discard
+	}
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = exit.With(exit.Interrupted, err)
+		}
+	}()
+	if err := u.open(); err != nil {
+		return u.result, err
+	}
+	defer func() {
+		if e := u.close(); err == nil {
+			err = e
+		}
+		result = u.result
+	}()
+
+	// What lies on the drive, and what does the vault know?
+	if err := u.shipmentsOn(); err != nil {
+		return u.result, err
+	}
+	if err := u.keepCommits(); err != nil {
+		return u.result, err
+	}
+	if err := u.openChunks(ctx); err != nil {
+		return u.result, err
+	}
+	plainBytes, err := u.loadTables(ctx)
+	if err != nil {
+		return u.result, err
+	}
+
+	// Metadata first: with the streams in the history every snapshot can be read.
+	u.rep.Phase("reading the lists of files", 0, 0)
+	if err := u.takeIn(ctx, chunk.Stream); err != nil {
+		return u.result, err
+	}
+
+	// The mirror follows the newest snapshot known, whichever shipment is at hand.
+	u.rep.Phase("checking the mirror", 0, 0)
+	check, err := u.v.store.CheckMirror(ctx)
+	if err != nil {
+		return u.result, err
+	}
+	u.result.Damaged += check.Chunks
+	u.rep.Phase("delivering", plainBytes, 0)
+	if err := u.deliver(ctx, everyPath); err != nil {
+		return u.result, err
+	}
+
+	// What is not in the mirror goes to the history.
+	u.rep.Phase("filling the history", 0, 0)
+	if err := u.takeIn(ctx, chunk.Data); err != nil {
+		return u.result, err
+	}
+
+	// What is gone at home leaves the mirror if a person says so.
+	if err := u.deletions(ctx); err != nil {
+		return u.result, err
+	}
+	if u.blocked > 0 {
+		if err := u.deliver(ctx, blockedPaths); err != nil {
+			return u.result, err
+		}
+	}
+	if err := u.directories(ctx); err != nil {
+		return u.result, err
+	}
+	u.rep.Phase("compacting", 0, 0)
+	if _, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{}); err != nil {
+		return u.result, err
+	}
+
+	// Does every snapshot have what it names? Then tell home.
+	u.rep.Phase("checking what the snapshots need", 0, 0)
+	if err := u.countRecords(ctx); err != nil {
+		return u.result, err
+	}
+	arrivals, err := u.v.checkArrivals(ctx, u.packs.lost)
+	if err != nil {
+		return u.result, err
+	}
+	if err := u.writeReceipt(arrivals); err != nil {
+		return u.result, err
+	}
+	return u.result, u.summary(ctx, arrivals)
+}
+
+// open locks the drive and the vault.
+func (u *unpacking) open() (err error) {
+	if u.courier, err = courier.OpenDrive(u.o.Drive); err != nil {
+		return err
+	}
+	if err = u.courier.Lock(); err != nil {
+		u.courier.Close()
+		return err
+	}
+	if u.v, err = openVault(u.o.Vault, u.rep); err != nil {
+		u.courier.Close()
+		return err
+	}
+	u.result.Route = u.v.RouteName
+	if u.o.Deletions == "" {
+		u.o.Deletions = u.v.Deletions
+	}
+	if _, err = parseDeletions(string(u.o.Deletions)); err != nil {
+		u.close()
+	}
+	return err
+}
+
+func (u *unpacking) close() error {
+	if u.packs != nil {
+		u.packs.close()
+	}
+	err := u.v.close()
+	return errors.Join(err, u.courier.Close())
+}
+
+// openChunks opens the vault's chunks, now that all trees are known, with the drive as their last place.
+func (u *unpacking) openChunks(ctx context.Context) error {
+	u.result.Shipments = len(u.shipments)
+	if err := u.v.openStore(ctx); err != nil {
+		return err
+	}
+	u.packs = newDrivePacks(u.courier, u.v.cat, u.shipments, u.rep)
+	u.v.store.AttachDrive(u.packs)
+
+	var err error
+	if u.own, err = u.ownState(); err != nil {
+		return err
+	}
+	if u.out, err = u.v.outstanding(); err != nil {
+		return err
+	}
+	head, ok := u.v.commits.newest()
+	if !ok {
+		return nil
+	}
+	if u.newest, err = u.v.commits.load(head); err != nil {
+		return err
+	}
+	u.result.Snapshot = u.newest.Snapshot.Number
+	u.result.SnapshotTime = u.newest.Snapshot.Time
+	return nil
+}
+
+// trees calls fn for each tree of the newest snapshot that can lie in this vault.
+func (u *unpacking) trees(fn func(snapshot.TreeRecord) error) error {
+	if u.newest == nil {
+		return nil
+	}
+	for _, t := range u.newest.Snapshot.Trees {
+		if treeHere(t.Name) != nil {
+			continue // said when the volumes were opened
+		}
+		if err := fn(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summary completes the result.
+func (u *unpacking) summary(ctx context.Context, arrivals *arrivals) error {
+	u.result.Damaged += u.packs.damage
+	if u.newest != nil {
+		a := arrivals.of(u.newest)
+		u.result.SnapshotArrived = a.arrived
+		u.result.SnapshotWhole = a.arrived && u.newest.Snapshot.Whole()
+	}
+	space, err := u.v.store.Space(ctx)
+	if err != nil {
+		return err
+	}
+	u.result.HistoryTotal = space.History + space.Kept
+	return nil
+}
+
+var now = time.Now
