@@ -10,11 +10,16 @@ import (
 	"waterlock/internal/chunk"
 )
 
+func sampleNoise(seed byte, n int) []byte {
+	p := make([]byte, n)
+	rand.NewChaCha8([32]byte{seed}).Read(p)
+	return p
+}
+
 // samples are the kinds of content that matter for speed.
 func samples(size int) map[string][]byte {
 	rng := rand.NewChaCha8([32]byte{1})
-	noise := make([]byte, size)
-	rng.Read(noise)
+	noise := sampleNoise(1, size)
 	words := make([][]byte, 5000)
 	r := rand.New(rng)
 	for i := range words {

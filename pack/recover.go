@@ -137,9 +137,9 @@ func (s *scanner) find(off int64) (int64, error) {
 // load reads the window at off; where nothing can be read it moves off on.
 func (s *scanner) load(off *int64) error {
 	if s.window == nil {
-		s.window = make([]byte, scanWindow)
+		s.window = make([]byte, min(scanWindow, s.size))
 	}
-	want := s.window[:min(scanWindow, s.size-*off)]
+	want := s.window[:min(int64(cap(s.window)), s.size-*off)]
 	n, err := s.r.ReadAt(want, *off)
 	if s.start, s.window = *off, want[:max(n, 0)]; len(s.window) >= len(recordMagic) {
 		return nil
