@@ -1,50 +1,278 @@
 package index
 
-import "waterlock/internal/chunk"
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync/atomic"
 
-// Ledger is home's index: what the vault holds and what is aboard.
-// All methods may be called from several goroutines at once.
-type Ledger struct{}
+	"github.com/dgraph-io/badger/v4"
+
+	"waterlock/internal/chunk"
+)
+
+// Ledger is home's index: what the vault holds and what is aboard. Its
+// methods may be called from several goroutines at once.
+type Ledger struct {
+	s          *store
+	generation atomic.Uint64
+}
+
+var generationKey = []byte{'g'}
 
 // OpenLedger opens the ledger in dir, which is created if absent. fresh says
 // that it is empty because there was none, or none that could be trusted: the
-// caller then rebuilds it from receipts and chunk lists.
-func OpenLedger(dir string) (l *Ledger, fresh bool, err error) { panic("unwritten") }
+// caller then rebuilds it from receipts and chunk lists. ErrNoRoom;
+// disk.ErrLocked while another process has it open.
+func OpenLedger(dir string) (l *Ledger, fresh bool, err error) {
+	s, fresh, err := openStore(dir, "ledger")
+	if err != nil {
+		return nil, false, err
+	}
+	l = &Ledger{s: s}
+	if fresh {
+		err = l.Redraw()
+	} else {
+		err = l.readGeneration()
+	}
+	if err != nil {
+		s.fail(err)
+		s.close(nil)
+		return nil, false, err
+	}
+	return l, fresh, nil
+}
+
+func (l *Ledger) readGeneration() error {
+	v, err := l.s.get(generationKey)
+	if err != nil {
+		return err
+	}
+	if len(v) != 8 {
+		return fmt.Errorf("generation of %d bytes: %w", len(v), ErrRow)
+	}
+	l.generation.Store(binary.BigEndian.Uint64(v))
+	return nil
+}
+
+// Close closes the ledger and writes the stamp of a clean close.
+func (l *Ledger) Close() error { return l.s.close(nil) }
+
+// ledgerRow is the value of a 'c' row.
+type ledgerRow struct {
+	held bool
+	ords []uint32 // ascending, without repetition
+}
+
+func decodeLedgerRow(b []byte, ords []uint32) (r ledgerRow, err error) {
+	if len(b) == 0 || b[0] > 1 {
+		return r, fmt.Errorf("ledger row %x: %w", b, ErrRow)
+	}
+	r = ledgerRow{held: b[0] == 1, ords: ords[:0]}
+	for b = b[1:]; len(b) > 0; {
+		v, n := binary.Uvarint(b)
+		if n <= 0 || v > 1<<32-1 {
+			return r, fmt.Errorf("ledger row: ordinal %x: %w", b, ErrRow)
+		}
+		r.ords = append(r.ords, uint32(v))
+		b = b[n:]
+	}
+	return r, nil
+}
+
+// encode returns nil for a row that says nothing.
+func (r ledgerRow) encode() []byte {
+	if r.held {
+		return []byte{1}
+	}
+	if len(r.ords) == 0 {
+		return nil
+	}
+	b := make([]byte, 1, 1+2*len(r.ords))
+	for _, o := range r.ords {
+		b = binary.AppendUvarint(b, uint64(o))
+	}
+	return b
+}
+
+func chunkKey(prefix byte, id chunk.ID) []byte {
+	return append(append(make([]byte, 0, 1+len(id)+8), prefix), id[:]...)
+}
 
 // Known says whether id is held, else whether it is aboard a shipment for
 // which live says yes.
-func (l *Ledger) Known(id chunk.ID, live func(ord uint32) bool) (State, error) { panic("unwritten") }
+func (l *Ledger) Known(id chunk.ID, live func(ord uint32) bool) (State, error) {
+	v, err := l.s.get(chunkKey('c', id))
+	if err != nil || v == nil {
+		return None, err
+	}
+	r, err := decodeLedgerRow(v, nil)
+	switch {
+	case err != nil:
+		return None, err
+	case r.held:
+		return Held, nil
+	case slices.ContainsFunc(r.ords, live):
+		return Aboard, nil
+	}
+	return None, nil
+}
 
 // AddAboard notes that the shipment ord carries ids. What is held stays held.
-func (l *Ledger) AddAboard(ord uint32, ids []chunk.ID) error { panic("unwritten") }
+func (l *Ledger) AddAboard(ord uint32, ids []chunk.ID) error {
+	return l.change(ids, func(r *ledgerRow) (lost bool) {
+		if i, found := slices.BinarySearch(r.ords, ord); !found && !r.held {
+			r.ords = slices.Insert(r.ords, i, ord)
+		}
+		return false
+	})
+}
 
 // MarkHeld notes that the vault has acknowledged ids, and forgets which
 // shipments carried them.
-func (l *Ledger) MarkHeld(ids []chunk.ID) error { panic("unwritten") }
+func (l *Ledger) MarkHeld(ids []chunk.ID) error {
+	return l.change(ids, func(r *ledgerRow) (lost bool) {
+		r.held = true
+		return false
+	})
+}
 
 // Drop makes ids neither held nor aboard: wanted or condemned.
-func (l *Ledger) Drop(ids []chunk.ID) error { panic("unwritten") }
+func (l *Ledger) Drop(ids []chunk.ID) error {
+	return l.change(ids, func(r *ledgerRow) (lost bool) {
+		lost = r.held || len(r.ords) > 0
+		*r = ledgerRow{}
+		return lost
+	})
+}
 
 // DropAboard forgets that the shipment ord carries ids: lost, missing, or not
-// all of it arrived.
-func (l *Ledger) DropAboard(ord uint32, ids []chunk.ID) error { panic("unwritten") }
+// all of it arrived. What is held stays held.
+func (l *Ledger) DropAboard(ord uint32, ids []chunk.ID) error {
+	return l.change(ids, func(r *ledgerRow) (lost bool) {
+		i, found := slices.BinarySearch(r.ords, ord)
+		if found {
+			r.ords = slices.Delete(r.ords, i, i+1)
+		}
+		return found && !r.held
+	})
+}
+
+// change reads, changes and writes the rows of ids. edit says whether the
+// chunk may have become unknown by it: then a new generation is drawn.
+func (l *Ledger) change(ids []chunk.ID, edit func(*ledgerRow) (lost bool)) error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	for part := range slices.Chunk(ids, batchRows) {
+		// Sorted for the index, and each only once: its row is read but once.
+		part = slices.Clone(part)
+		slices.SortFunc(part, chunk.ID.Compare)
+		part = slices.Compact(part)
+		rows, lost, err := l.edited(part, edit)
+		if err != nil {
+			return err
+		}
+		if lost {
+			rows = append(rows, l.redraw())
+		}
+		if err := l.s.write(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) edited(ids []chunk.ID, edit func(*ledgerRow) (lost bool)) (rows []row, anyLost bool, err error) {
+	err = l.s.view(func(txn *badger.Txn) error {
+		var buf []byte
+		var ords []uint32
+		for _, id := range ids {
+			key := chunkKey('c', id)
+			before, err := getIn(txn, key, buf)
+			if err != nil {
+				return err
+			}
+			var r ledgerRow
+			if before != nil {
+				if r, err = decodeLedgerRow(before, ords); err != nil {
+					return err
+				}
+				buf, ords = before, r.ords
+			}
+			if edit(&r) {
+				anyLost = true
+			}
+			if after := r.encode(); !bytes.Equal(after, before) {
+				rows = append(rows, row{key, after})
+			}
+		}
+		return nil
+	})
+	return rows, anyLost, err
+}
 
 // Generation is a random number that is redrawn whenever a chunk may have
-// become unknown: a scan written under the same generation needs no lookups.
-func (l *Ledger) Generation() uint64 { panic("unwritten") }
+// become unknown, so a scan written under the same generation needs no
+// lookups.
+func (l *Ledger) Generation() uint64 { return l.generation.Load() }
 
 // Redraw draws a new generation: for callers whose live changes its answer.
-func (l *Ledger) Redraw() error { panic("unwritten") }
+func (l *Ledger) Redraw() error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.s.write([]row{l.redraw()})
+}
+
+func (l *Ledger) redraw() row {
+	var b [8]byte
+	rand.Read(b[:])
+	l.generation.Store(binary.BigEndian.Uint64(b[:]))
+	return row{generationKey, b[:]}
+}
+
+// Reset forgets all chunks and facts.
+func (l *Ledger) Reset() error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if err := l.s.write([]row{l.redraw()}); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"c", "m"} {
+		if err := l.s.deleteAll([]byte(prefix), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Count counts the chunks that are held and those that are only aboard
 // shipments, by reading all rows.
-func (l *Ledger) Count() (held, aboard int64, err error) { panic("unwritten") }
+func (l *Ledger) Count() (held, aboard int64, err error) {
+	var ords []uint32
+	err = l.s.each([]byte{'c'}, func(_, v []byte) error {
+		r, err := decodeLedgerRow(v, ords)
+		if r.held {
+			held++
+		} else {
+			aboard++
+		}
+		ords = r.ords
+		return err
+	})
+	return held, aboard, err
+}
 
 // Meta returns a small fact, nil if it was never set.
-func (l *Ledger) Meta(key string) ([]byte, error) { panic("unwritten") }
+func (l *Ledger) Meta(key string) ([]byte, error) { return l.s.get(metaKey(key)) }
 
-// SetMeta keeps a small fact (at most MaxMeta bytes).
-func (l *Ledger) SetMeta(key string, value []byte) error { panic("unwritten") }
-
-// Close closes the ledger and writes the stamp of a clean close.
-func (l *Ledger) Close() error { panic("unwritten") }
+// SetMeta keeps a small fact of at most MaxMeta bytes.
+func (l *Ledger) SetMeta(key string, value []byte) error {
+	if err := checkMeta(key, value); err != nil {
+		return err
+	}
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.s.write([]row{{metaKey(key), notNil(value)}})
+}

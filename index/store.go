@@ -1,0 +1,368 @@
+package index
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"waterlock/internal/disk"
+)
+
+var (
+	// ErrNoRoom: there is too little free space for Badger to work safely.
+	ErrNoRoom = errors.New("too little free space for the index")
+	// ErrFailed: an earlier write failed, or Badger panicked. The index gives
+	// no more answers; it will be rebuilt after the next Open.
+	ErrFailed = errors.New("the index has failed and will be rebuilt")
+	// ErrRow: a row that this version of the program cannot have written.
+	ErrRow = errors.New("malformed row in the index")
+	// ErrTooLong: a key or a value that is longer than the index can hold.
+	ErrTooLong = errors.New("too long for the index")
+	// ErrClosed: a use after Close.
+	ErrClosed = errors.New("the index is closed")
+)
+
+const (
+	// MinFree is how much room there must be on the index's file system for
+	// it to be opened or written to. Whoever fills that file system should
+	// leave more.
+	MinFree = 64 << 20
+
+	// MaxMeta is the length of the largest small fact.
+	MaxMeta = 16 << 10
+
+	badgerDir = "badger"
+	lockName  = "lock"
+
+	// schema is part of the stamp: raised with every change of the rows or
+	// of Badger's own format, so that an older index is rebuilt.
+	schema = 1
+
+	memTableSize = 8 << 20
+	batchRows    = 1 << 15 // rows that are gathered, sorted and written together
+)
+
+// store is Badger in a directory of ours, under the rules of the package
+// comment.
+type store struct {
+	dir    string
+	kind   string
+	fs     disk.FS
+	lock   *disk.Lock
+	db     *badger.DB
+	sound  map[string]fileSum // tables whose hashes Open has checked
+	failed atomic.Pointer[error]
+
+	mu     sync.Mutex // serialises read-modify-write, and Close
+	closed atomic.Bool
+}
+
+// row is one change: a nil value deletes.
+type row struct{ key, value []byte }
+
+func openStore(dir, kind string) (s *store, fresh bool, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, false, err
+	}
+	s = &store{dir: dir, kind: kind}
+	if s.lock, err = disk.TryLock(filepath.Join(dir, lockName)); err != nil {
+		return nil, false, err
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if s.fs, err = disk.Dir(dir); err != nil {
+		return nil, false, err
+	}
+	if err = s.room(); err != nil {
+		return nil, false, err
+	}
+	if sums, serr := s.checkStamp(); serr == nil {
+		if err = s.removeStamp(); err != nil {
+			return nil, false, err
+		}
+		if s.openBadger() == nil {
+			s.sound = sums
+			return s, false, nil
+		}
+	}
+	if err = s.wipe(); err != nil {
+		return nil, false, err
+	}
+	if err = s.openBadger(); err != nil {
+		return nil, false, fmt.Errorf("index %s: %w", dir, err)
+	}
+	return s, true, nil
+}
+
+// wipe leaves an empty badger/ and no stamp.
+func (s *store) wipe() error {
+	if err := s.removeStamp(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, badgerDir)); err != nil {
+		return err
+	}
+	return os.Mkdir(filepath.Join(s.dir, badgerDir), 0o700)
+}
+
+// openBadger opens badger/. A panic in Badger's Open is an error as well.
+func (s *store) openBadger() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.db, err = nil, fmt.Errorf("badger: %v", r)
+		}
+	}()
+	// Without compression Badger reads blocks where they lie, in the mapped
+	// tables: no block cache, no index cache, and what it holds in memory is
+	// two memtables and the tables being built by a compaction.
+	opt := badger.DefaultOptions(filepath.Join(s.dir, badgerDir)).
+		WithLogger(nil).
+		WithMetricsEnabled(false).
+		WithSyncWrites(false).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithChecksumVerificationMode(options.OnBlockRead).
+		WithMemTableSize(memTableSize).
+		WithNumMemtables(2).
+		WithNumLevelZeroTables(4).
+		WithNumLevelZeroTablesStall(8).
+		WithNumCompactors(2).
+		WithValueThreshold(2 * MaxMeta). // all values stay beside their keys
+		WithValueLogFileSize(1 << 20).
+		WithBypassLockGuard(true) // s.lock is ours, and is given up even if Open panics
+	s.db, err = badger.Open(opt)
+	return err
+}
+
+// close closes Badger and, if nothing ever failed, writes the stamp. last is
+// called before, while the store can still be written to.
+func (s *store) close(last func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil
+	}
+	err := s.err()
+	if err == nil && last != nil {
+		err = last()
+	}
+	s.closed.Store(true)
+	defer s.release()
+	if cerr := s.closeBadger(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = s.writeStamp()
+	}
+	if err != nil {
+		return fmt.Errorf("index %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+func (s *store) closeBadger() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("badger: %v", r)
+		}
+	}()
+	return s.db.Close()
+}
+
+func (s *store) release() {
+	if s.fs != nil {
+		s.fs.Close()
+	}
+	if s.lock != nil {
+		s.lock.Unlock()
+	}
+}
+
+// room asks for MinFree bytes of free space.
+func (s *store) room() error {
+	space, err := s.fs.Free()
+	if err != nil {
+		return err
+	}
+	if space.Avail < MinFree {
+		return fmt.Errorf("%s: %w: %d bytes free, %d needed", s.dir, ErrNoRoom, space.Avail, MinFree)
+	}
+	return nil
+}
+
+// err is why the store can no longer be used, if so.
+func (s *store) err() error {
+	if p := s.failed.Load(); p != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, *p)
+	}
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// fail makes sure that no stamp will be written. It returns err.
+func (s *store) fail(err error) error {
+	s.failed.CompareAndSwap(nil, &err)
+	return err
+}
+
+// guard turns a panic within Badger into a failed index.
+func (s *store) guard(err *error) {
+	if r := recover(); r != nil {
+		*err = s.fail(fmt.Errorf("badger: %v", r))
+	}
+}
+
+// write writes rows, sorted by key; of equal keys the last. A lack of room is
+// found before anything is written and does not spoil the index. Call it with
+// s.mu held.
+func (s *store) write(rows []row) (err error) {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := s.err(); err != nil {
+		return err
+	}
+	if err := s.room(); err != nil {
+		return err
+	}
+	defer s.guard(&err)
+	slices.SortStableFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
+	wb := s.db.NewWriteBatch()
+	wb.SetMaxPendingTxns(4)
+	defer wb.Cancel()
+	for i, r := range rows {
+		if i+1 < len(rows) && bytes.Equal(r.key, rows[i+1].key) {
+			continue
+		}
+		if r.value == nil {
+			err = wb.Delete(r.key)
+		} else {
+			err = wb.Set(r.key, r.value)
+		}
+		if err != nil {
+			return s.fail(err)
+		}
+	}
+	if err := wb.Flush(); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// view calls fn with a consistent view.
+func (s *store) view(fn func(txn *badger.Txn) error) (err error) {
+	if err := s.err(); err != nil {
+		return err
+	}
+	defer s.guard(&err)
+	txn := s.db.NewTransaction(false)
+	defer txn.Discard()
+	return fn(txn)
+}
+
+// get returns a copy of the value of key, nil if there is none.
+func (s *store) get(key []byte) (value []byte, err error) {
+	err = s.view(func(txn *badger.Txn) error {
+		value, err = getIn(txn, key, nil)
+		return err
+	})
+	return value, err
+}
+
+// getIn returns the value of key in buf's memory, nil if there is none.
+func getIn(txn *badger.Txn, key, buf []byte) ([]byte, error) {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	value, err := item.ValueCopy(buf)
+	if value == nil && err == nil {
+		value = []byte{}
+	}
+	return value, err
+}
+
+// each calls fn for all rows of a prefix in the order of their keys. The
+// slices are good until fn returns. errStop ends it without an error.
+func (s *store) each(prefix []byte, fn func(key, value []byte) error) error {
+	return s.view(func(txn *badger.Txn) error { return eachIn(txn, prefix, fn) })
+}
+
+var errStop = errors.New("stop")
+
+func eachIn(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		item := it.Item()
+		err := item.Value(func(v []byte) error { return fn(item.Key(), v) })
+		if err == errStop {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteAll deletes all rows of a prefix, a batch at a time. Call it with
+// s.mu held. more may add rows that go with a deleted one.
+func (s *store) deleteAll(prefix []byte, more func(key, value []byte, rows []row) []row) error {
+	for {
+		var rows []row
+		err := s.each(prefix, func(key, value []byte) error {
+			rows = append(rows, row{key: bytes.Clone(key)})
+			if more != nil {
+				rows = more(key, value, rows)
+			}
+			if len(rows) >= batchRows {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		if err := s.write(rows); err != nil {
+			return err
+		}
+	}
+}
+
+// metaKey is the key of a small fact.
+func metaKey(key string) []byte { return append([]byte{'m'}, key...) }
+
+func checkMeta(key string, value []byte) error {
+	if len(key) > MaxMeta || len(value) > MaxMeta {
+		return fmt.Errorf("fact %.40q of %d bytes: %w", key, len(value), ErrTooLong)
+	}
+	return nil
+}
+
+// notNil makes sure that an empty value is not taken for a deletion.
+func notNil(v []byte) []byte {
+	if v == nil {
+		return []byte{}
+	}
+	return v
+}
