@@ -138,7 +138,9 @@ type faultError struct {
 	err      error
 }
 
-func (e *faultError) Error() string { return e.op + " " + e.name + ": " + e.err.Error() + " (injected)" }
+func (e *faultError) Error() string {
+	return e.op + " " + e.name + ": " + e.err.Error() + " (injected)"
+}
 func (e *faultError) Unwrap() error { return e.err }
 
 type faultDir struct {
