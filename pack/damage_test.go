@@ -337,3 +337,73 @@ func TestAWrongChunkUnderARightSealIsFound(t *testing.T) {
 		}
 	}
 }
+
+// A checksum does not make a field true.
+func TestFieldsUnderAGoodChecksumAreBounded(t *testing.T) {
+	b := smallPack(t, chunk.Data)
+	size := int64(len(b.file))
+	foot, table := size-FooterSize, b.Places[len(b.Places)-1].End()
+	for name, c := range map[string]struct {
+		at    int64
+		bytes []byte
+		part  error
+		check error
+	}{
+		"header: no kind":          {10, []byte{0}, ErrHeader, ErrField},
+		"header: unknown kind":     {10, []byte{3}, ErrHeader, ErrField},
+		"header: no seal":          {11, []byte{0}, ErrHeader, ErrField},
+		"header: a later seal":     {11, []byte{2}, ErrHeader, ErrField},
+		"header: reserved bytes":   {15, []byte{1}, ErrHeader, ErrField},
+		"header: another kind":     {10, []byte{2}, ErrFooter, ErrField},
+		"footer: no kind":          {foot + 10, []byte{0}, ErrFooter, ErrField},
+		"footer: a later seal":     {foot + 11, []byte{2}, ErrFooter, ErrField},
+		"footer: more records":     {foot + 12, []byte{7}, ErrFooter, ErrField},
+		"footer: too many records": {foot + 12, []byte{1, 0, 1, 0}, ErrFooter, ErrField},
+		"footer: 2^32-1 records":   {foot + 12, []byte{255, 255, 255, 255}, ErrFooter, ErrField},
+		"footer: another pack":     {foot + 16, []byte{9}, ErrFooter, ErrField},
+		"footer: table elsewhere":  {foot + 32, []byte{byte(table + 1)}, ErrFooter, ErrLength},
+		"footer: table in header":  {foot + 32, make([]byte, 8), ErrFooter, ErrField},
+		"footer: table far away":   {foot + 39, []byte{0x7f}, ErrFooter, ErrField},
+		"footer: longer table":     {foot + 40, []byte{255}, ErrFooter, ErrField},
+		"table: other count":       {table + 8, []byte{5}, ErrTable, ErrField},
+		"table: reserved bytes":    {table + 12, []byte{1}, ErrTable, ErrField},
+		"table: no encoding":       {table + tableHead, []byte{0}, ErrTable, ErrField},
+		"table: stored is more":    {table + tableHead + 4, []byte{255}, ErrTable, ErrField},
+		"table: stored is less":    {table + tableHead + tableRow + 1, []byte{1}, ErrTable, ErrLength},
+		"table: plain over 8 MiB":  {table + tableHead + tableRow + 8, []byte{1}, ErrTable, ErrField},
+		"table: no chunk id":       {table + tableHead + 9, make([]byte, 32), ErrTable, ErrField},
+	} {
+		file := bytes.Clone(b.file)
+		copy(file[c.at:], c.bytes)
+		_, err := Open(reader(reseal(file)))
+		if !errors.Is(err, c.part) || !errors.Is(err, c.check) || !isTyped(err) {
+			t.Errorf("%s: want %v, %v; found %v", name, c.part, c.check, err)
+		}
+	}
+	rd, err := Open(reader(reseal(b.file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Places[1]
+	for name, c := range map[string]struct {
+		at    int64
+		bytes []byte
+	}{
+		"no encoding":      {8, []byte{0}},
+		"reserved bytes":   {9, []byte{1}},
+		"no number":        {12, []byte{0}},
+		"number too large": {14, []byte{255}},
+		"no stored length": {16, make([]byte, 4)},
+		"stored 4 GiB":     {16, []byte{255, 255, 255, 255}},
+		"no plain length":  {20, make([]byte, 4)},
+		"plain 4 GiB":      {20, []byte{255, 255, 255, 255}},
+		"no chunk id":      {24, make([]byte, 32)},
+	} {
+		file := bytes.Clone(b.file)
+		copy(file[p.Offset+c.at:], c.bytes)
+		rd.r = bytes.NewReader(reseal(file))
+		if _, err := rd.Read(p, nil); !errors.Is(err, ErrRecord) || !errors.Is(err, ErrField) {
+			t.Errorf("record, %s: %v", name, err)
+		}
+	}
+}
