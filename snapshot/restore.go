@@ -2,6 +2,12 @@ package snapshot
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
 
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
@@ -15,24 +21,277 @@ type RestoreOptions struct {
 	Paths      []string // only what is under these; none: all of it
 	Overwrite  bool     // replace what is there and differs
 	DryRun     bool     // write nothing
-	Privileged bool     // setuid and setgid bits, device nodes, security. and trusted. attributes too
+	Privileged bool     // setuid and setgid bits, security.* and trusted.* attributes too
 	Report     report.Reporter
 }
 
 // RestoreResult counts what Restore did.
 type RestoreResult struct {
 	Files, Dirs, Others int64 // now there as in the snapshot, by kind
-	Bytes               int64 // content of files written (or to be written: dry run)
-	AlreadyThere        int64 // files found equal and left as they are
-	Failed              int64 // problems: entries not restored, or not exactly
-	Pending             int64 // files restored in the last version carried
-	Unseen              int64 // entries restored from an earlier reading
+	Bytes               int64 // content of the files written
+	AlreadyThere        int64 // files and others found equal and left as they are
+	Failed              int64 // entries not restored; each is a problem or lies under one
+	Gaps                int64 // stream chunks that could not be read: what they name is not restored
 	NotFound            int64 // paths asked for that the snapshot does not have
-	Dropped             int64 // entries that lost bits, attributes or nodes that need Privileged
+	Pending             int64 // files restored in the last version carried
+	Unseen              int64 // entries restored as they were at an earlier reading
+	Kept                int64 // entries that were there, with equal content but other metadata, and kept that
+	Dropped             int64 // entries without the bits or attributes that need Privileged, and special files not made
 	OwnerUnset          int64 // entries whose owner this user may not set
-	Gaps                int64 // stream chunks that could not be read
+	MetaUnset           int64 // entries that the target could not give all their other metadata
 }
 
+// Complete tells whether everything asked for is there now.
+func (r *RestoreResult) Complete() bool {
+	return r.Failed+r.Gaps+r.NotFound == 0
+}
+
+var (
+	errDiffers   = errors.New("is there already and differs; it is not overwritten")
+	errDirInWay  = errors.New("a directory is in the way; it is not removed")
+	errNoContent = errors.New("no content of it has been carried yet")
+	errUnread    = errors.New("its content was never read")
+	errSnapshot  = errors.New("the snapshot contradicts itself")
+	errNotFound  = errors.New("is not in this snapshot")
+)
+
 // Restore writes the entries of a tree to a target directory and verifies what
-// it wrote.
-func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) { panic("unwritten") }
+// it wrote:
+//
+//  1. Directories are made (0700) and files written under temporary names in
+//     their own directory; a batch of files is synced, read back from the
+//     medium, compared with the hash of the whole content, and renamed.
+//     Further links of a file are links.
+//  2. Symlinks and pipes: no path leads through them any more.
+//  3. Directories are given their metadata, those deepest first.
+//  4. Directories are synced.
+//
+// What is there and equal is left alone. What is there and differs is a
+// problem, unless Overwrite; a directory is never removed. Owners are set by
+// number, where this user may. One entry that fails stops nothing: Restore
+// itself fails only where ctx is cancelled.
+func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) {
+	if o.Report == nil {
+		o.Report = report.Discard
+	}
+	paths, err := cleanPaths(o.Paths)
+	if err != nil {
+		return RestoreResult{}, err
+	}
+	r := &restorer{
+		ctx: ctx, RestoreOptions: o, euid: os.Geteuid(),
+		dirs: descent{root: o.Target},
+		kept: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
+	}
+	r.links.r = r
+	defer r.dirs.close()
+	if paths[0] == "" {
+		o.Report.Phase("restore", o.Tree.Totals.Bytes, o.Tree.Totals.Files)
+	} else {
+		o.Report.Phase("restore", 0, 0)
+	}
+	r.selected = newSelection(o.Tree, o.Get, paths, func(path string) {
+		r.res.NotFound++
+		o.Report.Problem(path, errNotFound)
+	})
+	err = r.run()
+	r.abandon()
+	r.links.remove()
+	r.say()
+	return r.res, err
+}
+
+type restorer struct {
+	RestoreOptions
+	ctx      context.Context
+	euid     int
+	selected *selection
+	res      RestoreResult
+
+	dirs    descent // in the target
+	batch   []restoring
+	batched int64 // bytes in the batch
+	links   links
+	buf     []byte              // of the chunk being fetched
+	kept    map[uint64]struct{} // hashes of the paths of directories that keep their metadata
+	seed    maphash.Seed
+
+	blocked  string // a directory that could not be made
+	block    bool   // blocked is set
+	under    int64  // entries under it
+	gapsSeen bool
+}
+
+func (r *restorer) run() error {
+	if err := r.pass(r.first); err != nil {
+		return err
+	}
+	r.unblock()
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if err := r.pass(r.second); err != nil || r.DryRun {
+		return err
+	}
+	r.links.remove()
+	d := dirMetas{r: r}
+	if err := r.pass(d.add); err != nil {
+		return err
+	}
+	d.finish()
+	return r.pass(r.syncDir)
+}
+
+// pass goes once through the selected entries. Gaps are named the first time.
+func (r *restorer) pass(do func(*Entry) error) error {
+	s := r.selected.again()
+	for {
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
+		e, err := s.next()
+		var gap *GapError
+		if errors.As(err, &gap) {
+			if !r.gapsSeen {
+				r.res.Gaps++
+				r.Report.Problem(gap.From, fmt.Errorf("what the snapshot names from here to %q is lost: %w", report.Name(gap.To), err))
+			}
+			continue
+		}
+		if err == io.EOF {
+			r.gapsSeen = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := do(e); err != nil {
+			return err
+		}
+	}
+}
+
+// first handles directories and files.
+func (r *restorer) first(e *Entry) error {
+	if r.block {
+		if Under(e.Path, r.blocked) {
+			r.under++
+			return nil
+		}
+		r.unblock()
+	}
+	switch e.Kind {
+	case disk.KindDir:
+		if err := r.dir(e); err != nil {
+			r.fail(e.Path, err)
+			r.blocked, r.block, r.under = e.Path, true, 0
+			return nil
+		}
+		r.res.Dirs++
+		r.count(e)
+	case disk.KindFile:
+		return r.file(e)
+	}
+	return nil
+}
+
+func (r *restorer) unblock() {
+	if r.block && r.under > 0 {
+		r.res.Failed += r.under
+		r.Report.Warn("%s: %s under it not restored", report.Name(r.blocked), report.Count(r.under, "entry"))
+	}
+	r.block = false
+}
+
+func (r *restorer) fail(path string, err error) {
+	r.res.Failed++
+	r.Report.Problem(path, err)
+}
+
+// count counts what is special about an entry that was restored.
+func (r *restorer) count(e *Entry) {
+	if e.Pending {
+		r.res.Pending++
+		r.Report.Verbose("%s: restored in the last version carried; the newer one has not been carried in full", report.Name(e.Path))
+	}
+	if e.Unseen {
+		r.res.Unseen++
+		r.Report.Verbose("%s: restored as it was at an earlier reading", report.Name(e.Path))
+	}
+	if !r.Privileged && e.needsPrivilege() {
+		r.res.Dropped++
+		r.Report.Verbose("%s: restored without privileged bits and attributes", report.Name(e.Path))
+	}
+}
+
+// parent opens the directory of an entry. In a dry run it may not be there:
+// then fs is nil.
+func (r *restorer) parent(path string) (dir disk.FS, name string, err error) {
+	up, name := Split(path)
+	if err := NameHere(name); err != nil {
+		return nil, name, err
+	}
+	dir, err = r.dirs.at(up)
+	if errors.Is(err, fs.ErrNotExist) {
+		if r.DryRun {
+			return nil, name, nil
+		}
+		if r.res.Gaps > 0 { // the entry of its directory is lost
+			dir, err = r.makeParents(up)
+		}
+	}
+	return dir, name, err
+}
+
+// makeParents makes a directory of which nothing is known but the path, and
+// those above it.
+func (r *restorer) makeParents(path string) (disk.FS, error) {
+	for end := 0; end <= len(path); end++ {
+		if end < len(path) && path[end] != '/' {
+			continue
+		}
+		up, name := Split(path[:end])
+		dir, err := r.dirs.at(up)
+		if err != nil {
+			return nil, err
+		}
+		if err := NameHere(name); err != nil {
+			return nil, err
+		}
+		if err := dir.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return r.dirs.at(path)
+}
+
+// look describes what is at name; there is false where nothing is.
+func look(dir disk.FS, name string) (st disk.Stat, there bool, err error) {
+	if dir == nil {
+		return st, false, nil
+	}
+	st, err = dir.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, false, nil
+	}
+	return st, err == nil, err
+}
+
+// say sums up what is worth knowing.
+func (r *restorer) say() {
+	for _, s := range []struct {
+		n    int64
+		text string
+	}{
+		{r.res.Pending, "restored in the last version carried, because the newer one has not been carried in full"},
+		{r.res.Unseen, "restored as at an earlier reading, because they could not be read for this snapshot"},
+		{r.res.Kept, "there already with equal content but other metadata, which they keep unless overwriting is allowed"},
+		{r.res.Dropped, "restored without setuid bits, device nodes, sockets, security.* or trusted.* attributes"},
+		{r.res.OwnerUnset, "left to the current user, who may not give files to others"},
+		{r.res.MetaUnset, "without all their times, modes or attributes, which the target cannot hold"},
+	} {
+		if s.n > 0 {
+			r.Report.Warn("%s %s", report.Count(s.n, "entry"), s.text)
+		}
+	}
+}

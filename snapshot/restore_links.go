@@ -1,0 +1,114 @@
+package snapshot
+
+import (
+	"encoding/hex"
+	"errors"
+
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+)
+
+// linksDir is a directory in the target that holds one more link of each file
+// with several, under a name made of its group, until the restore is done: so
+// the next of them is found without remembering paths.
+const linksDir = ".wl-restore-links"
+
+var errReserved = errors.New("the name is needed while restoring")
+
+type links struct {
+	r       *restorer
+	made    bool
+	without bool // the target knows no hard links
+}
+
+// key names a group by everything its entries must have in common.
+func (l *links) key(e *Entry) string {
+	c := *e
+	c.Path, c.Content = "", nil
+	sum := c.Digest()
+	return Join(linksDir, hex.EncodeToString(sum[:16]))
+}
+
+// waiting tells whether the first of a group lies in the batch.
+func (l *links) waiting(e *Entry) bool {
+	if e.LinkGroup == 0 {
+		return false
+	}
+	for i := range l.r.batch {
+		if l.r.batch[i].entry.LinkGroup == e.LinkGroup {
+			return true
+		}
+	}
+	return false
+}
+
+// reuse links an earlier file of the group to a temporary name.
+func (l *links) reuse(e *Entry, temp string) (bool, error) {
+	if e.LinkGroup == 0 || !l.made {
+		return false, nil
+	}
+	key := l.key(e)
+	if _, there, err := look(l.r.Target, key); err != nil || !there {
+		return false, err
+	}
+	l.r.Target.Remove(temp) // of an interrupted restore
+	if err := l.r.Target.Link(key, temp); err != nil {
+		// Too many links of one file: the next ones are of a new one.
+		l.r.Report.Verbose("%s: %v; restored as a file of its own", report.Name(e.Path), err)
+		return false, l.r.Target.Remove(key)
+	}
+	return true, nil
+}
+
+// isOne tells whether a file that is there is a link of its group, or the
+// first of it.
+func (l *links) isOne(e *Entry, st disk.Stat) bool {
+	if e.LinkGroup == 0 || !l.made {
+		return true
+	}
+	first, there, err := look(l.r.Target, l.key(e))
+	return err != nil || !there || first.Ino == st.Ino && first.Dev == st.Dev
+}
+
+// keep remembers a file in place for the others of its group.
+func (l *links) keep(e *Entry) {
+	if e.LinkGroup == 0 || l.without || l.r.DryRun {
+		return
+	}
+	if !l.made {
+		l.made = true
+		l.r.Target.Mkdir(linksDir, 0o700)
+		l.clear() // of an interrupted restore
+	}
+	key := l.key(e)
+	if _, there, _ := look(l.r.Target, key); there {
+		return
+	}
+	if err := l.r.Target.Link(e.Path, key); err != nil {
+		l.without = true
+		l.r.Report.Warn("hard links are restored as files of their own: %v", err)
+	}
+}
+
+func (l *links) clear() {
+	dir, err := l.r.Target.Sub(linksDir)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, err := dir.ReadDir(".")
+	if err != nil {
+		return
+	}
+	for i := range names.Len() {
+		dir.Remove(names.At(i))
+	}
+}
+
+func (l *links) remove() {
+	if l.made {
+		l.clear()
+		l.r.Target.Remove(linksDir)
+		l.made = false
+	}
+}

@@ -1,0 +1,574 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+)
+
+func openFS(t testing.TB, path string) disk.FS {
+	t.Helper()
+	fs, err := disk.Dir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fs.Close() })
+	return fs
+}
+
+// walkAll returns every entry of a tree, attributes included.
+func walkAll(t testing.TB, root disk.FS) (tree []*Entry) {
+	t.Helper()
+	err := Walk(context.Background(), root, WalkOptions{}, func(n *Node) error {
+		if n.Err != nil {
+			return fmt.Errorf("%q: %w", n.Entry.Path, n.Err)
+		}
+		if err := n.Fill(); err != nil {
+			return err
+		}
+		tree = append(tree, n.Entry.Clone())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// piece is the size of the chunks that the tests cut files into.
+const piece = 64 << 10
+
+// take reads a tree with all its content.
+func (m memory) take(t testing.TB, root disk.FS) (TreeRecord, []*Entry) {
+	t.Helper()
+	tree := walkAll(t, root)
+	for _, e := range tree {
+		if e.Kind != disk.KindFile {
+			continue
+		}
+		f, err := root.Open(e.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.setContent(e, data)
+	}
+	rec, err := m.write(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, tree
+}
+
+func (m memory) setContent(e *Entry, data []byte) {
+	e.Size, e.Hash, e.Content = int64(len(data)), chunk.SumContent(data), nil
+	for part := range slices.Chunk(data, piece) {
+		x := Extent{Length: int64(len(part))}
+		if bytes.Equal(part, zeros[:len(part)]) {
+			x.Hole = true
+			if n := len(e.Content); n > 0 && e.Content[n-1].Hole {
+				e.Content[n-1].Length += x.Length
+				continue
+			}
+		} else {
+			x.ID = chunk.Data.ID(part)
+			m[x.ID] = part
+		}
+		e.Content = append(e.Content, x)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeFile(t testing.TB, path string, data []byte, mode os.FileMode) {
+	t.Helper()
+	must(t, os.WriteFile(path, data, 0o600))
+	must(t, os.Chmod(path, mode))
+}
+
+// makeTree fills a directory with one of everything that this machine has.
+func makeTree(t testing.TB, root disk.FS, dir string) {
+	t.Helper()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	random := make([]byte, 5*piece+123)
+	rand.NewChaCha8([32]byte{1}).Read(random)
+	for _, d := range []string{"empty", "read-only", "locked", "deep"} {
+		must(t, os.Mkdir(at(d), 0o755))
+	}
+	deep := root
+	for range 120 { // 120 * 41 bytes: longer than PATH_MAX
+		name := strings.Repeat("d", 40)
+		must(t, deep.Mkdir(map[bool]string{true: "deep/" + name, false: name}[deep == root], 0o700))
+		sub, err := deep.Sub(map[bool]string{true: "deep/" + name, false: name}[deep == root])
+		must(t, err)
+		if deep != root {
+			deep.Close()
+		}
+		deep = sub
+	}
+	f, err := deep.Create("leaf", 0o640)
+	must(t, err)
+	_, err = f.Write([]byte("far down"))
+	must(t, err)
+	must(t, f.Close())
+	deep.Close()
+
+	writeFile(t, at("plain"), random, 0o644)
+	writeFile(t, at("nothing in it"), nil, 0o600)
+	writeFile(t, at("executable"), []byte("#!/bin/sh\n"), 0o755)
+	writeFile(t, at("write-only"), []byte("secret"), 0o200)
+	writeFile(t, at("read-only/file"), []byte("x"), 0o444)
+	writeFile(t, at("locked/file"), []byte("y"), 0o600)
+	sparse := make([]byte, 20*piece)
+	copy(sparse[7*piece:], random[:piece])
+	writeFile(t, at("sparse"), sparse, 0o600)
+	if runtime.GOOS != "windows" {
+		if runtime.GOOS != "darwin" {
+			writeFile(t, at("bytes \xff\xfe\n"), []byte("z"), 0o600)
+			writeFile(t, at(`back\slash`), []byte("z"), 0o600)
+		}
+		must(t, os.Link(at("plain"), at("read-only/another link of plain")))
+		must(t, os.Link(at("plain"), at("third link")))
+		must(t, os.Symlink("plain", at("link")))
+		must(t, os.Symlink("/nowhere/\xff", at("dangling")))
+		must(t, os.Symlink("empty", at("link to a directory")))
+		must(t, root.Mkfifo("pipe", 0o640))
+	}
+	for i, e := range walkAll(t, root) {
+		if e.Kind == disk.KindDir {
+			continue
+		}
+		m := disk.Meta{Mode: e.Mode, UID: e.UID, GID: e.GID, Xattrs: e.Xattrs,
+			MTime: disk.Time{Sec: 1_000_000_000 + int64(i), Nsec: int32(123456789 + i)}}
+		must(t, root.SetMeta(e.Path, m, disk.MetaOptions{Mode: true}))
+	}
+	if m := (disk.Meta{Mode: 0o644, MTime: disk.Time{Sec: 5, Nsec: 7}, Xattrs: []disk.Xattr{
+		{Name: "user.colour", Value: []byte{0, 255}}, {Name: "user.empty", Value: []byte{}},
+	}}); root.SetMeta("executable", m, disk.MetaOptions{Mode: true}) != nil {
+		t.Log("this file system has no user attributes: they are not tested here")
+	}
+	for i, d := range []string{"empty", "read-only", "locked", "deep", "."} {
+		mode := []uint32{0o711, 0o555, 0o500, 0o1777, 0o750}[i]
+		m := disk.Meta{Mode: mode, MTime: disk.Time{Sec: 500_000_000 + int64(i), Nsec: 999999999}}
+		must(t, root.SetMeta(d, m, disk.MetaOptions{Mode: true}))
+	}
+	t.Cleanup(func() { unlock(dir) })
+}
+
+// unlock lets a temporary directory be removed.
+func unlock(dir string) {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	os.RemoveAll(dir)
+}
+
+// comparable makes entries of two places equal where they may differ: time of
+// birth and numbers of inodes, whose groups are numbered in order.
+func comparable(tree []*Entry) []*Entry {
+	groups := map[uint64]uint64{}
+	var out []*Entry
+	for _, e := range tree {
+		c := e.Clone()
+		c.BTime, c.Hash, c.Content = disk.Time{}, chunk.ContentHash{}, nil
+		if g := c.LinkGroup; g != 0 {
+			if groups[g] == 0 {
+				groups[g] = uint64(len(groups) + 1)
+			}
+			c.LinkGroup = groups[g]
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func sameTrees(t testing.TB, want, got []*Entry) {
+	t.Helper()
+	want, got = comparable(want), comparable(got)
+	for i := range max(len(want), len(got)) {
+		switch {
+		case i >= len(want):
+			t.Fatalf("%q is too many", got[i].Path)
+		case i >= len(got):
+			t.Fatalf("%q is missing", want[i].Path)
+		default:
+			sameEntry(t, want[i], got[i])
+		}
+	}
+}
+
+// sameContent compares what lies in the files of a tree with their entries.
+func sameContent(t testing.TB, root disk.FS, tree []*Entry) {
+	t.Helper()
+	for _, e := range tree {
+		if e.Kind != disk.KindFile {
+			continue
+		}
+		data, err := disk.ReadAll(root, e.Path, 1<<30)
+		if errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		must(t, err)
+		if chunk.SumContent(data) != e.Hash {
+			t.Fatalf("%q has other content", e.Path)
+		}
+	}
+}
+
+// source is a real tree, taken into memory.
+type source struct {
+	memory
+	rec  TreeRecord
+	tree []*Entry
+}
+
+func newSource(t testing.TB) source {
+	dir := t.TempDir()
+	root := openFS(t, dir)
+	makeTree(t, root, dir)
+	s := source{memory: memory{}}
+	if os.Geteuid() > 0 { // it may not be read
+		must(t, os.Chmod(filepath.Join(dir, "write-only"), 0o600))
+	}
+	s.rec, s.tree = s.take(t, root)
+	return s
+}
+
+func (s source) options(target disk.FS, r report.Reporter) RestoreOptions {
+	return RestoreOptions{Target: target, Tree: s.rec, Get: s.memory, Report: r}
+}
+
+// newTarget is an empty directory to restore to.
+func newTarget(t testing.TB) (disk.FS, string) {
+	dir := t.TempDir()
+	t.Cleanup(func() { unlock(dir) })
+	return openFS(t, dir), dir
+}
+
+func restore(t testing.TB, o RestoreOptions) RestoreResult {
+	t.Helper()
+	res, err := Restore(context.Background(), o)
+	must(t, err)
+	return res
+}
+
+func TestRestoreEverything(t *testing.T) {
+	s := newSource(t)
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	res := restore(t, s.options(target, &rep))
+	if !res.Complete() || len(rep.Problems()) != 0 || len(rep.Warnings()) != 0 {
+		t.Fatalf("%+v\n%v\n%v", res, rep.Problems(), rep.Warnings())
+	}
+	if want := s.rec.Totals; res.Files != want.Files || res.Dirs != want.Dirs || res.Others != want.Others {
+		t.Fatalf("%+v, want %+v", res, want)
+	}
+	sameTrees(t, s.tree, walkAll(t, target))
+	sameContent(t, target, s.tree)
+
+	// Once more: all of it is there, and nothing changes.
+	res = restore(t, s.options(target, &rep))
+	if !res.Complete() || res.AlreadyThere != res.Files+res.Others || res.Bytes != 0 || res.Kept != 0 {
+		t.Fatalf("again: %+v\n%v", res, rep.Problems())
+	}
+	sameTrees(t, s.tree, walkAll(t, target))
+
+	// And over itself.
+	o := s.options(target, &rep)
+	o.Overwrite = true
+	if res = restore(t, o); !res.Complete() {
+		t.Fatalf("overwriting: %+v\n%v", res, rep.Problems())
+	}
+	sameTrees(t, s.tree, walkAll(t, target))
+}
+
+func TestRestoreDryRunWritesNothing(t *testing.T) {
+	s := newSource(t)
+	target, dir := newTarget(t)
+	must(t, os.WriteFile(filepath.Join(dir, "plain"), []byte("other"), 0o600))
+	before := walkAll(t, target)
+	o := s.options(target, nil)
+	o.DryRun = true
+	res := restore(t, o)
+	if res.Failed != 1 || res.Files != s.rec.Totals.Files-1 || res.Dirs != s.rec.Totals.Dirs {
+		t.Fatalf("%+v", res)
+	}
+	sameTrees(t, before, walkAll(t, target))
+}
+
+func TestRestoreSomePaths(t *testing.T) {
+	s := newSource(t)
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	o := s.options(target, &rep)
+	o.Paths = []string{"read-only/file", "empty/", "missing", "read-only/missing/too"}
+	res := restore(t, o)
+	if res.NotFound != 2 || res.Failed != 0 || len(rep.Problems()) != 2 {
+		t.Fatalf("%+v %v", res, rep.Problems())
+	}
+	var want []*Entry
+	for _, e := range s.tree {
+		if slices.Contains([]string{"", "read-only", "read-only/file", "empty"}, e.Path) {
+			want = append(want, e)
+		}
+	}
+	sameTrees(t, want, walkAll(t, target))
+	o.Paths = []string{"../x"}
+	if _, err := Restore(context.Background(), o); !errors.Is(err, ErrName) {
+		t.Fatal(err)
+	}
+}
+
+func TestRestoreLeavesWhatDiffers(t *testing.T) {
+	s := newSource(t)
+	target, dir := newTarget(t)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.WriteFile(at("plain"), []byte("mine"), 0o600))
+	must(t, os.Symlink("mine", at("link")))
+	must(t, os.WriteFile(at("empty"), []byte("a file where a directory goes"), 0o600))
+	must(t, os.Mkdir(at("executable"), 0o700))
+	must(t, os.Mkdir(at("pipe"), 0o700))
+	must(t, os.Mkdir(at("read-only"), 0o700))
+	must(t, os.WriteFile(at("read-only/mine too"), []byte("mine"), 0o600))
+	before := walkAll(t, target)
+
+	var rep report.Recorder
+	res := restore(t, s.options(target, &rep))
+	var failed []string
+	for _, p := range rep.Problems() {
+		failed = append(failed, p.Path)
+	}
+	slices.Sort(failed)
+	if want := []string{"empty", "executable", "link", "pipe", "plain"}; !slices.Equal(failed, want) {
+		t.Fatalf("problems with %q, want %q", failed, want)
+	}
+	if res.Complete() || res.Kept != 2 { // the root and read-only
+		t.Fatalf("%+v", res)
+	}
+	after := walkAll(t, target)
+	for _, e := range before {
+		i := slices.IndexFunc(after, func(a *Entry) bool { return a.Path == e.Path })
+		if i < 0 {
+			t.Fatalf("%q is gone", e.Path)
+		}
+		e.BTime = after[i].BTime
+		if e.Kind == disk.KindDir {
+			e.MTime = after[i].MTime
+		}
+		sameEntry(t, e, after[i])
+	}
+
+	o := s.options(target, &rep)
+	o.Overwrite = true
+	res = restore(t, o)
+	if res.Failed != 2 || res.Kept != 0 { // directories are never removed
+		t.Fatalf("%+v", res)
+	}
+	if got, err := os.ReadFile(at("plain")); err != nil || len(got) != 5*piece+123 {
+		t.Fatal(len(got), err)
+	}
+	if got, err := os.Readlink(at("link")); err != nil || got != "plain" {
+		t.Fatal(got, err)
+	}
+	if st, err := os.Stat(at("empty")); err != nil || !st.IsDir() {
+		t.Fatal(st, err)
+	}
+	if got, err := os.ReadFile(at("read-only/mine too")); err != nil || string(got) != "mine" {
+		t.Fatal(got, err)
+	}
+}
+
+// noDroppings finds temporary names.
+func noDroppings(t testing.TB, root disk.FS) {
+	t.Helper()
+	for _, e := range walkAll(t, root) {
+		if strings.Contains(e.Path, ".wl-restore") {
+			t.Fatalf("%q is left over", e.Path)
+		}
+	}
+}
+
+func TestRestoreBadContent(t *testing.T) {
+	m := memory{}
+	file := func(name string) *Entry {
+		e := &Entry{Path: name, Kind: disk.KindFile, Mode: 0o600}
+		m.setContent(e, bytes.Repeat([]byte(name+"\n"), 50000))
+		return e
+	}
+	good, lost, short, wrong, lying := file("good"), file("lost"), file("short"), file("wrong"), file("lying")
+	delete(m, lost.Content[1].ID)
+	id := short.Content[1].ID
+	m[id] = m[id][1:]
+	id = wrong.Content[2].ID
+	m[id] = bytes.Clone(m[id])
+	m[id][0]++
+	lying.Size++
+	pendingNew := &Entry{Path: "pending new", Kind: disk.KindFile, Pending: true, Size: 5}
+	pending := file("pending")
+	pending.Pending, pending.Size = true, 77
+	unread := &Entry{Path: "unread", Kind: disk.KindFile, Unseen: true, Size: 5}
+	unseen := file("unseen")
+	unseen.Unseen = true
+	tree := []*Entry{{Kind: disk.KindDir, Mode: 0o700}, good, lost, lying, pending, pendingNew, short, unread, unseen, wrong}
+	slices.SortFunc(tree, func(a, b *Entry) int { return ComparePaths(a.Path, b.Path) })
+	rec, err := m.write(tree)
+	must(t, err)
+
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	res := restore(t, RestoreOptions{Target: target, Tree: rec, Get: m, Report: &rep})
+	if res.Failed != 6 || res.Files != 3 || res.Pending != 1 || res.Unseen != 1 {
+		t.Fatalf("%+v\n%v", res, rep.Problems())
+	}
+	var there []string
+	for _, e := range walkAll(t, target) {
+		there = append(there, e.Path)
+	}
+	if want := []string{"", "good", "pending", "unseen"}; !slices.Equal(there, want) {
+		t.Fatalf("restored %q, want %q", there, want)
+	}
+	sameContent(t, target, []*Entry{good, pending, unseen})
+}
+
+func TestRestoreOverLostStreamChunk(t *testing.T) {
+	m := memory{}
+	tree := []*Entry{synthetic(0)}
+	for i := 1; i < 1000; i++ {
+		e := synthetic(i)
+		if e.Kind == disk.KindFile {
+			m.setContent(e, []byte(e.Path))
+		}
+		tree = append(tree, e)
+	}
+	rec, err := m.write(tree)
+	must(t, err)
+	if len(rec.Chunks) < 2 {
+		t.Fatal("one stream chunk")
+	}
+	delete(m, rec.Chunks[0].ID) // the root and the directory are in it
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	res := restore(t, RestoreOptions{Target: target, Tree: rec, Get: m, Report: &rep})
+	if res.Gaps != 1 || res.Complete() || len(rep.Problems()) == 0 {
+		t.Fatalf("%+v %v", res, rep.Problems())
+	}
+	if res.Files == 0 {
+		t.Fatal("nothing of the other stream chunks was restored")
+	}
+}
+
+func TestRestoreCancelled(t *testing.T) {
+	s := newSource(t)
+	target, _ := newTarget(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	o := s.options(target, nil)
+	o.Get = getterFunc(func(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error) {
+		if n++; n == 8 {
+			cancel()
+		}
+		return s.Get(id, k, length, buf)
+	})
+	if _, err := Restore(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	noDroppings(t, target)
+	// And then in full.
+	o.Get, o.Overwrite = s.memory, true
+	if res := restore(t, o); !res.Complete() {
+		t.Fatalf("%+v", res)
+	}
+	sameTrees(t, s.tree, walkAll(t, target))
+}
+
+type getterFunc func(chunk.ID, chunk.Kind, int64, []byte) ([]byte, error)
+
+func (f getterFunc) Get(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error) {
+	return f(id, k, length, buf)
+}
+
+func TestRestoreDropsPrivileges(t *testing.T) {
+	m := memory{}
+	e := &Entry{Path: "setuid", Kind: disk.KindFile, Mode: 0o6755, UID: uint32(max(os.Geteuid(), 0)), GID: uint32(max(os.Getegid(), 0)),
+		Xattrs: []disk.Xattr{{Name: "trusted.x", Value: []byte("y")}}}
+	m.setContent(e, []byte("x"))
+	rec, err := m.write([]*Entry{{Kind: disk.KindDir, Mode: 0o755},
+		{Path: "disk", Kind: disk.KindBlockDevice, Mode: 0o600, Rdev: 0x800}, e, {Path: "socket", Kind: disk.KindSocket}})
+	must(t, err)
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	res := restore(t, RestoreOptions{Target: target, Tree: rec, Get: m, Report: &rep})
+	if res.Dropped != 3 || !res.Complete() {
+		t.Fatalf("%+v %v", res, rep.Problems())
+	}
+	if st, err := target.Stat("setuid"); err != nil || st.Mode != 0o755 {
+		t.Fatalf("mode %o, %v", st.Mode, err)
+	}
+	for _, name := range []string{"disk", "socket"} {
+		if _, err := target.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if !slices.ContainsFunc(rep.Warnings(), func(s string) bool { return strings.Contains(s, "setuid") }) {
+		t.Fatalf("not said: %v", rep.Warnings())
+	}
+}
+
+// Owners that this user may not set are said once and are no failure.
+func TestRestoreOwners(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no owners here")
+	}
+	m := memory{}
+	tree := []*Entry{{Kind: disk.KindDir, Mode: 0o700, UID: 4711, GID: 4712}}
+	for i := range 10 {
+		e := &Entry{Path: fmt.Sprint(i), Kind: disk.KindFile, Mode: 0o600, UID: 4711, GID: 4712}
+		m.setContent(e, []byte("x"))
+		tree = append(tree, e)
+	}
+	rec, err := m.write(tree)
+	must(t, err)
+	target, _ := newTarget(t)
+	var rep report.Recorder
+	res := restore(t, RestoreOptions{Target: target, Tree: rec, Get: m, Report: &rep})
+	if !res.Complete() {
+		t.Fatalf("%+v %v", res, rep.Problems())
+	}
+	st, err := target.Stat("3")
+	must(t, err)
+	if os.Geteuid() == 0 {
+		if st.UID != 4711 || st.GID != 4712 || res.OwnerUnset != 0 {
+			t.Fatalf("%+v %+v", st, res)
+		}
+		return
+	}
+	if st.UID != uint32(os.Geteuid()) || res.OwnerUnset != 11 || len(rep.Warnings()) != 1 {
+		t.Fatalf("%+v %+v %v", st, res, rep.Warnings())
+	}
+}
