@@ -73,10 +73,10 @@ type UnpackResult struct {
 	BehindBytes  int64
 	Pending      int64 // entries whose new content is still at home
 	Unseen       int64 // entries that home could not read
-	Waiting      int64 // files that wait for chunks on a drive still out
+	Waiting      int64 // of these, files that wait for chunks on a drive still out
 	NotKept      int64 // special files that a mirror does not make
 
-	Gone           int64 // paths in the mirror that the newest snapshot has no longer
+	Gone           int64 // files in the mirror that the newest snapshot has no longer
 	GoneBytes      int64
 	Deleted        int64 // of these, taken out of the mirror in this run
 	DeletedBytes   int64

@@ -16,22 +16,28 @@ func (d *delivery) gone(path string, row *index.PathRow) {
 	if d.which != everyPath {
 		return
 	}
-	d.result.Gone++
-	d.result.GoneBytes += row.Size
+	if row.Kind == uint8(disk.KindDir) {
+		d.goneDirs++
+	} else {
+		d.result.Gone++
+		d.result.GoneBytes += row.Size
+	}
+	if dir := d.standing; dir != "" && snapshot.Under(path, dir) {
+		d.stuck[d.name(dir)] = true
+	}
 	d.rep.Verbose("%s is gone at home", d.name(path))
 }
 
 // deletions takes out of the mirror what the newest snapshot has no longer, if the policy or a person says so. Every
 // byte of it stays: in the history, for the snapshots that name it.
 func (u *unpacking) deletions(ctx context.Context) error {
-	if u.result.Gone == 0 {
+	if u.result.Gone+u.goneDirs == 0 {
 		return nil
 	}
-	if note := u.deletionsHeld(); note != "" {
-		u.result.DeletionsNoted = note
-		u.rep.Info("%s", note)
+	if u.result.DeletionsNoted = u.deletionsHeld(); u.result.DeletionsNoted != "" {
 		return nil
 	}
+	u.stuck = nil
 	u.rep.Phase("taking deletions over", 0, u.result.Gone)
 	return u.trees(func(tree snapshot.TreeRecord) error {
 		d := &delivery{unpacking: u, tree: tree}
@@ -41,22 +47,26 @@ func (u *unpacking) deletions(ctx context.Context) error {
 
 // deletionsHeld says why the deletions are not applied; "" if they are.
 func (u *unpacking) deletionsHeld() string {
-	what := fmt.Sprintf("%s gone at home (%s)", count(u.result.Gone, "path is", "paths are"), report.Size(u.result.GoneBytes))
+	const nobody = "there is nobody to ask, and to ask is the setting"
 	switch u.o.Deletions {
 	case DeletionsApply:
 		return ""
 	case DeletionsKeep:
-		return what + " and stay in the mirror, as you wish"
+		return "to keep them is the setting"
 	}
 	if u.o.Confirm == nil {
-		return what + " and stay in the mirror: there is nobody to ask; --deletions apply takes them out"
+		return nobody
 	}
-	yes, asked := u.o.Confirm(what + ". Take them out of the mirror? They stay in the older snapshots.")
+	what := fmt.Sprintf("%s (%s)", count(u.result.Gone, "file", "files"), report.Size(u.result.GoneBytes))
+	if u.goneDirs > 0 {
+		what += fmt.Sprintf(" and %s", count(u.goneDirs, "directory", "directories"))
+	}
+	yes, asked := u.o.Confirm(what + " gone at home are still in the mirror. Take them out of it? They stay in the older snapshots.")
 	switch {
 	case !asked:
-		return what + " and stay in the mirror: there is nobody to ask; --deletions apply takes them out"
+		return nobody
 	case !yes:
-		return what + " and stay in the mirror: you said no"
+		return "you said no"
 	}
 	return ""
 }
@@ -71,6 +81,7 @@ func count(n int64, one, many string) string {
 // deleteGone removes the gone paths of one tree: what lies in a directory before the directory itself.
 func (d *delivery) deleteGone(ctx context.Context) error {
 	d.batch = d.newBatch(d.tree)
+	d.sizes = map[string]int64{}
 	var dirs []string // gone directories that are still to be removed, the innermost last
 	upTo := func(path string, all bool) error {
 		for len(dirs) > 0 && (all || !snapshot.Under(path, dirs[len(dirs)-1])) {
@@ -92,7 +103,7 @@ func (d *delivery) deleteGone(ctx context.Context) error {
 			dirs = append(dirs, path)
 			return nil
 		}
-		d.result.DeletedBytes += row.Size
+		d.sizes[path] = row.Size
 		return d.remove(ctx, path)
 	})
 	if err == nil {
@@ -130,8 +141,11 @@ func (d *delivery) commitRemovals(ctx context.Context) error {
 		case r.Err != nil:
 			d.failed(r.Path, r.Err)
 		case r.Way == chunkstore.Removed:
-			d.result.Deleted++
-			d.rep.Add(0, 1)
+			if size, isFile := d.sizes[r.Path]; isFile {
+				d.result.Deleted++
+				d.result.DeletedBytes += size
+				d.rep.Add(0, 1)
+			}
 		default:
 			d.rep.Verbose("%s stays: something in it was not written by wl", d.name(r.Path))
 		}
@@ -140,6 +154,7 @@ func (d *delivery) commitRemovals(ctx context.Context) error {
 			d.rep.Warn("%s was not written by wl: it was moved to %s", d.name(r.Path), r.Foreign)
 		}
 	}
+	clear(d.sizes)
 	d.batch = d.newBatch(d.tree)
 	return nil
 }

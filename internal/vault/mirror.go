@@ -21,6 +21,8 @@ const (
 	blockedPaths which = false // only those that a directory stood in the way of
 )
 
+var errStuck = errors.New("a directory of the mirror stands in its place, whose files are gone at home and were kept; --deletions apply takes them out")
+
 // delivery goes through the newest snapshot and the mirror side by side and makes the mirror follow.
 type delivery struct {
 	*unpacking
@@ -28,7 +30,9 @@ type delivery struct {
 	tree  snapshot.TreeRecord
 	batch *chunkstore.Batch
 
-	olders map[string]*finder // older snapshots, by file, for pending entries
+	sizes    map[string]int64   // of the files in the batch
+	standing string             // the directory of the mirror where the snapshot has something else, last seen
+	olders   map[string]*finder // older snapshots, by file, for pending entries
 }
 
 // deliver installs whatever of the newest snapshot is not in the mirror and whose chunks are at hand. A path whose chunks
@@ -42,6 +46,7 @@ func (u *unpacking) deliver(ctx context.Context, w which) error {
 
 func (d *delivery) run(ctx context.Context) error {
 	d.batch = d.newBatch(d.tree)
+	d.sizes = map[string]int64{}
 	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
 		switch {
 		case e == nil:
@@ -49,14 +54,21 @@ func (d *delivery) run(ctx context.Context) error {
 			return nil
 		case d.which == everyPath && e.Kind != disk.KindDir && row != nil && row.Kind == uint8(disk.KindDir):
 			d.blocked++
+			d.standing = path
 			return nil
-		case d.which == blockedPaths && (e.Kind == disk.KindDir || row != nil && row.Kind != uint8(disk.KindDir)):
+		case d.which == blockedPaths && (e.Kind == disk.KindDir || row == nil || row.Kind != uint8(disk.KindDir)):
+			return nil
+		case d.which == blockedPaths && d.stuck[d.name(path)]:
+			d.result.Behind++
+			d.result.BehindBytes += e.Size
+			d.rep.Problem(d.name(path), errStuck)
 			return nil
 		}
 		e, err := d.wanted(e, row)
 		if err != nil || e == nil {
 			return err
 		}
+		d.sizes[e.Path] = e.Size
 		if err := d.batch.Add(ctx, chunkstore.Action{Op: chunkstore.Install, Tree: d.tree.Name, Entry: e}); err != nil {
 			return err
 		}
@@ -187,6 +199,7 @@ func (d *delivery) commit(ctx context.Context) error {
 	for i := range results {
 		d.count(&results[i])
 	}
+	clear(d.sizes)
 	d.batch = d.newBatch(d.tree)
 	return nil
 }
@@ -220,6 +233,8 @@ func (d *delivery) countFailure(r *chunkstore.Result) {
 		d.failed(r.Path, r.Err)
 		return
 	}
+	d.result.Behind++
+	d.result.BehindBytes += d.sizes[r.Path]
 	damaged := false
 	for _, id := range lacking.Chunks {
 		damaged = damaged || d.packs.lost(id)
@@ -229,7 +244,6 @@ func (d *delivery) countFailure(r *chunkstore.Result) {
 		d.rep.Verbose("%s waits for a drive that is still out", d.name(r.Path))
 		return
 	}
-	d.result.Behind++
 	d.rep.Problem(d.name(r.Path), fmt.Errorf("not delivered, what the mirror had stays: %w; home is asked for them", r.Err))
 }
 

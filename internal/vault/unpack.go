@@ -28,13 +28,15 @@ type unpacking struct {
 	full      bool               // no room for more history
 	out       outstanding        // shipments still under way
 	finders   map[string]*finder // of the newest snapshot, by tree
-	blocked   int64              // entries that a directory of the mirror stands in the way of
+	goneDirs  int64
+	blocked   int64           // entries that a directory of the mirror stands in the way of
+	stuck     map[string]bool // of these directories, those with files that are gone at home
 }
 
 // Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
 // step does only what is not done yet, and each leaves the vault in order.
 func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err error) {
-	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}}
+	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}, stuck: map[string]bool{}}
 	if u.rep == nil {
 		u.rep = report.Discard
 	}

@@ -1,0 +1,213 @@
+package vault
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"waterlock/internal/disk"
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// Restore writes a snapshot, or parts of it, to <target>/<tree>/…. What cannot be had is named; the rest comes back.
+func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err error) {
+	if o.Target == "" {
+		return result, exit.Errorf(exit.Usage, "restore needs a target directory")
+	}
+	rep := &problemCounter{Reporter: o.Report}
+	if rep.Reporter == nil {
+		rep.Reporter = report.Discard
+	}
+	v, err := openVault(o.Vault, rep)
+	if err != nil {
+		return result, err
+	}
+	defer v.closeInto(&err)
+	target, err := filepath.Abs(o.Target)
+	if err != nil {
+		return result, err
+	}
+	for _, tree := range v.treePlaces() {
+		if inside(target, tree.Path) || inside(target, filepath.Join(v.path, metaDir)) {
+			return result, exit.Errorf(exit.Usage, "%s lies within the vault's mirror or its store; restore to a directory of its own", target)
+		}
+	}
+	if err := v.openStore(ctx); err != nil {
+		return result, err
+	}
+	a, err := v.checkArrivals(ctx, nil)
+	if err != nil {
+		return result, v.interrupted(ctx, err)
+	}
+	commit, err := v.choose(o.Snapshot, a)
+	if err != nil {
+		return result, err
+	}
+	record := &commit.Snapshot
+	id := record.ID()
+	result.Snapshot, result.SnapshotID, result.SnapshotTime = record.Number, hex.EncodeToString(id[:]), record.Time
+
+	parts, err := partsOf(record, o.Paths)
+	if err != nil {
+		return result, err
+	}
+	rep.n.Store(0) // from here on problems are of this restore
+	rep.Phase("restoring", parts.bytes, parts.files)
+	for _, part := range parts.list {
+		r, err := v.restoreTree(ctx, part, target, o, rep)
+		if err != nil {
+			return result, v.interrupted(ctx, err)
+		}
+		result.Files += r.Files
+		result.Dirs += r.Dirs
+		result.Others += r.Others
+		result.Bytes += r.Bytes
+		result.AlreadyThere += r.AlreadyThere
+		result.Failed += r.Failed + r.NotFound + r.Gaps
+		result.Pending += r.Pending
+		result.Unseen += r.Unseen
+	}
+	result.Damaged, err = v.lostSince()
+	return result, err
+}
+
+// lostSince counts the chunks that turned out to be lost since the last check of arrivals.
+func (v *vault) lostSince() (n int64, err error) {
+	err = v.cat.Wants(countLost(&n))
+	return n, err
+}
+
+// part is what of one tree is to be restored; no paths means all of it.
+type part struct {
+	tree  snapshot.TreeRecord
+	paths []string
+}
+
+type parts struct {
+	list         []part
+	bytes, files int64 // 0 where only paths are asked for
+}
+
+// partsOf sorts the paths asked for by tree. A path begins with the name of its tree.
+func partsOf(record *snapshot.Record, paths []string) (parts, error) {
+	var p parts
+	if len(paths) == 0 {
+		for _, t := range record.Trees {
+			p.list = append(p.list, part{tree: t})
+			p.bytes += t.Totals.Bytes
+			p.files += t.Totals.Files
+		}
+		return p, nil
+	}
+	at := map[string]int{}
+	whole := map[string]bool{}
+	for _, path := range paths {
+		name, rest, _ := strings.Cut(strings.Trim(filepath.ToSlash(path), "/"), "/")
+		t, ok := record.Tree(name)
+		if !ok {
+			var names []string
+			for _, t := range record.Trees {
+				names = append(names, report.Name(t.Name))
+			}
+			return p, exit.Errorf(exit.NotFound, "snapshot %d has no tree %s; paths begin with a tree: %s", record.Number, report.Name(name), strings.Join(names, ", "))
+		}
+		i, seen := at[name]
+		if !seen {
+			i = len(p.list)
+			at[name] = i
+			p.list = append(p.list, part{tree: *t})
+		}
+		if rest = strings.Trim(rest, "/"); rest == "" {
+			whole[name] = true
+			continue
+		}
+		if err := snapshot.ValidPath(rest); err != nil {
+			return p, exit.With(exit.Usage, err)
+		}
+		p.list[i].paths = append(p.list[i].paths, rest)
+	}
+	for i := range p.list {
+		if whole[p.list[i].tree.Name] {
+			p.list[i].paths = nil
+		}
+	}
+	return p, nil
+}
+
+func (v *vault) restoreTree(ctx context.Context, p part, target string, o RestoreOptions, rep report.Reporter) (snapshot.RestoreResult, error) {
+	if err := treeHere(p.tree.Name); err != nil {
+		rep.Problem(p.tree.Name, err)
+		return snapshot.RestoreResult{Failed: 1}, nil
+	}
+	dir, done, err := targetDir(target, p.tree.Name, o.DryRun)
+	if err != nil {
+		return snapshot.RestoreResult{}, err
+	}
+	defer done()
+	return snapshot.Restore(ctx, snapshot.RestoreOptions{
+		Target:     dir,
+		Tree:       p.tree,
+		Get:        v.store,
+		Paths:      p.paths,
+		Overwrite:  o.Overwrite,
+		DryRun:     o.DryRun,
+		Privileged: o.Privileged,
+		Report:     rep,
+	})
+}
+
+// targetDir opens <target>/<tree>, making both. A dry run makes nothing: it looks at an empty directory instead.
+func targetDir(target, tree string, dryRun bool) (dir disk.FS, done func(), err error) {
+	if dryRun {
+		if dir, err := disk.Dir(filepath.Join(target, tree)); err == nil {
+			return dir, func() { dir.Close() }, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
+		empty, err := os.MkdirTemp("", "wl-dry-run-")
+		if err != nil {
+			return nil, nil, err
+		}
+		dir, err := disk.Dir(empty)
+		if err != nil {
+			os.Remove(empty)
+			return nil, nil, err
+		}
+		return dir, func() { dir.Close(); os.Remove(empty) }, nil
+	}
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return nil, nil, err
+	}
+	root, err := disk.Dir(target)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := disk.MkdirAll(root, tree, 0o700); err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	dir, err = root.Sub(tree)
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	return dir, func() { dir.Close(); root.Close() }, nil
+}
+
+// problemCounter counts the problems that pass through it.
+type problemCounter struct {
+	report.Reporter
+	n atomic.Int64
+}
+
+func (c *problemCounter) Problem(path string, err error) {
+	c.n.Add(1)
+	c.Reporter.Problem(path, err)
+}

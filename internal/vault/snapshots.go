@@ -1,0 +1,97 @@
+package vault
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"waterlock/internal/courier"
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+)
+
+// Snapshots lists the snapshots of a vault, oldest first.
+func Snapshots(ctx context.Context, o SnapshotsOptions) (list []SnapshotInfo, err error) {
+	v, err := openVault(o.Vault, o.Report)
+	if err != nil {
+		return nil, err
+	}
+	defer v.closeInto(&err)
+	if err := v.openStore(ctx); err != nil {
+		return nil, err
+	}
+	a, err := v.checkArrivals(ctx, nil)
+	if err != nil {
+		return nil, v.interrupted(ctx, err)
+	}
+	return v.snapshotInfos(a)
+}
+
+// closeInto closes the vault at the end of a command and keeps the first error.
+func (v *vault) closeInto(err *error) {
+	if e := v.close(); *err == nil {
+		*err = e
+	}
+}
+
+// interrupted gives an error the exit code of a person who stopped the run.
+func (v *vault) interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return exit.With(exit.Interrupted, err)
+	}
+	return err
+}
+
+func (v *vault) snapshotInfos(a *arrivals) ([]SnapshotInfo, error) {
+	var list []SnapshotInfo
+	for _, k := range v.commits.known {
+		c, err := v.commits.load(k)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, snapshotInfo(c, a.of(c)))
+	}
+	return list, nil
+}
+
+func snapshotInfo(c *courier.Commit, a arrival) SnapshotInfo {
+	r := &c.Snapshot
+	id := r.ID()
+	s := SnapshotInfo{
+		Number:  r.Number,
+		ID:      hex.EncodeToString(id[:]),
+		Time:    r.Time,
+		Host:    r.Host,
+		Arrived: a.arrived,
+		Whole:   a.arrived && r.Whole(),
+		Lacking: a.lacking,
+	}
+	for _, t := range r.Trees {
+		s.Trees = append(s.Trees, TreeInfo{Tree: t.Name, Source: t.Root, Files: t.Totals.Files, Bytes: t.Totals.Bytes})
+		s.Files += t.Totals.Files
+		s.Dirs += t.Totals.Dirs
+		s.Others += t.Totals.Others
+		s.Bytes += t.Totals.Bytes
+		s.Pending += t.Totals.Pending
+		s.Unseen += t.Totals.Unseen
+		if t.Stopped != "" {
+			s.Stopped = append(s.Stopped, report.Name(t.Name)+": "+report.Name(t.Stopped))
+		}
+	}
+	var waits []string
+	if a.lacking > 0 {
+		waits = append(waits, count(a.lacking, "chunk", "chunks"))
+	}
+	if s.Pending > 0 {
+		waits = append(waits, count(s.Pending, "pending file", "pending files"))
+	}
+	if s.Unseen > 0 {
+		waits = append(waits, fmt.Sprintf("%d unseen", s.Unseen))
+	}
+	if len(s.Stopped) > 0 {
+		waits = append(waits, count(int64(len(s.Stopped)), "stopped tree", "stopped trees"))
+	}
+	s.Waits = strings.Join(waits, ", ")
+	return s
+}

@@ -1,0 +1,72 @@
+package vault
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
+// Status says how a vault stands.
+func Status(ctx context.Context, o StatusOptions) (result StatusResult, err error) {
+	v, err := openVault(o.Vault, o.Report)
+	if err != nil {
+		return result, err
+	}
+	defer v.closeInto(&err)
+	if err := v.openStore(ctx); err != nil {
+		return result, err
+	}
+	a, err := v.checkArrivals(ctx, nil)
+	if err != nil {
+		return result, v.interrupted(ctx, err)
+	}
+	result = StatusResult{Path: v.path, Route: v.RouteName, RouteID: v.Route, Trees: v.treePlaces(), Awaited: int64(a.awaited)}
+	if result.Snapshots, err = v.snapshotInfos(a); err != nil {
+		return result, err
+	}
+	newest, _, err := newestReceipt(v.root, v.id, v.rep)
+	if err != nil {
+		return result, err
+	}
+	if newest != nil {
+		result.Receipt, result.ReceiptAt = newest.Number, newest.Time
+	}
+	wants, err := v.wants()
+	if err != nil {
+		return result, err
+	}
+	result.Wants = int64(len(wants))
+	space, err := v.store.Space(ctx)
+	if err != nil {
+		return result, v.interrupted(ctx, err)
+	}
+	result.Mirror, result.History, result.Kept = space.Mirror, space.History, space.Kept
+	result.Staging, result.Foreign = space.Staging, space.Foreign
+	free, err := v.root.Free()
+	if err != nil {
+		return result, err
+	}
+	result.Free, result.Total = free.Avail, free.Total
+	return result, nil
+}
+
+// treePlaces says where each tree lies.
+func (v *vault) treePlaces() []TreePlace {
+	trees := maps.Clone(v.commits.trees)
+	for tree := range v.Trees {
+		trees[tree] = true
+	}
+	var list []TreePlace
+	for _, tree := range slices.Sorted(maps.Keys(trees)) {
+		if treeHere(tree) != nil {
+			continue
+		}
+		path, elsewhere := v.Trees[tree]
+		if !elsewhere {
+			path = filepath.Join(v.path, tree)
+		}
+		list = append(list, TreePlace{tree, path})
+	}
+	return list
+}

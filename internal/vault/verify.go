@@ -1,0 +1,87 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"waterlock/chunkstore"
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+)
+
+// Verify reads a vault back: every container or a share of them, and the lists of all snapshots. What is damaged is
+// repaired from another place in the vault; the rest becomes a want, which a receipt on our own disk remembers until the
+// next drive takes it home.
+func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err error) {
+	v, err := openVault(o.Vault, o.Report)
+	if err != nil {
+		return result, err
+	}
+	defer v.closeInto(&err)
+	if err := v.openStore(ctx); err != nil {
+		return result, err
+	}
+	scrub, err := v.store.Scrub(ctx, chunkstore.ScrubOptions{Fraction: o.Fraction, Quick: o.Quick})
+	result.Containers, result.Chunks, result.Bytes = scrub.Containers, scrub.Chunks, scrub.Bytes
+	result.Damaged, result.Repaired = scrub.Bad, scrub.Repaired
+	if err != nil {
+		return result, v.interrupted(ctx, err)
+	}
+
+	// Every stream chunk is read once more, and every chunk that it names looked up.
+	if err := v.cat.ForgetChecks(); err != nil {
+		return result, err
+	}
+	a, err := v.checkArrivals(ctx, nil)
+	if err != nil {
+		return result, v.interrupted(ctx, err)
+	}
+	for _, s := range a.by {
+		result.Snapshots++
+		if s.streams > 0 {
+			result.Unreadable++
+		}
+		result.Lacking = max(result.Lacking, s.lacking)
+	}
+	wants, err := v.wants()
+	if err != nil {
+		return result, err
+	}
+	result.Wants = int64(len(wants))
+	return result, v.rememberWants(wants, a)
+}
+
+// rememberWants writes a receipt where the wants have changed: a catalog that is lost before the next unpack would not
+// know which places have been found bad.
+func (v *vault) rememberWants(wants []courier.Want, a *arrivals) error {
+	newest, highest, err := newestReceipt(v.root, v.id, v.rep)
+	if err != nil || newest == nil {
+		return err
+	}
+	order := func(a, b courier.Want) int { return bytes.Compare(a.ID[:], b.ID[:]) }
+	told := slices.SortedFunc(slices.Values(newest.Wants), order)
+	slices.SortFunc(wants, order)
+	if slices.Equal(told, wants) {
+		return nil
+	}
+	next := *newest
+	next.Number = highest + 1
+	next.Time = now()
+	next.Wants = wants[:min(len(wants), maxWants)]
+	next.Awaited = a.awaited
+	next.NewestArrived = a.newest
+	_, err = putReceipt(v.root, &next)
+	return err
+}
+
+// countLost counts wants that the chunkstore left since the last check of arrivals.
+func countLost(n *int64) func(chunk.ID, index.Want) error {
+	return func(_ chunk.ID, w index.Want) error {
+		if w.Snapshot == 0 {
+			*n++
+		}
+		return nil
+	}
+}
