@@ -42,6 +42,7 @@ func Put(fsys FS, name string, data []byte) error {
 	}
 	if err := fsys.Rename(tmp, name); err != nil {
 		fsys.Remove(tmp)
+		fsys.Remove(name) // was not there before: ours, if it is now
 		return err
 	}
 	if err := fsys.SyncDir(parentOf(name)); err != nil {
