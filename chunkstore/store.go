@@ -2,108 +2,164 @@ package chunkstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
 
 	"waterlock/index"
-	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/pack"
-	"waterlock/snapshot"
 )
 
-// Store is the chunk store of one vault.
-type Store struct{ cat *index.Catalog }
+// Store is the chunk store of one vault. Batches, history, Compact, Scrub and
+// CheckMirror are for one goroutine; Get and Has are for any.
+type Store struct {
+	cfg     Config
+	report  report.Reporter
+	vols    map[string]*volume
+	shelves []*shelf
+	root    bool // owners can be set
+
+	cat     *index.Catalog
+	rebuilt bool
+	seq     uint64 // of the last install record
+	broken  error  // a batch could not be finished
+
+	absent  map[*shelf]bool // at Open: shelves without our directories
+
+	handles handles
+	moves   sync.RWMutex // held while containers change their names
+	made    map[dirKey]bool
+	history map[histKind]*histPack
+	packs   shelf // for the room of packs only
+	encoder *pack.Encoder
+
+	mu       sync.Mutex // guards what follows, and the shelves' room
+	next     index.ContainerID
+	drive    DriveSource
+	reported map[index.ContainerID]bool
+}
 
 // Open opens the catalog, finishes the last install batch, and rebuilds the
 // catalog where it was not closed cleanly.
-func Open(ctx context.Context, cfg Config) (*Store, error) { panic("unwritten") }
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Vault == nil || cfg.IndexDir == "" {
+		return nil, errors.New("vault and index directory are needed")
+	}
+	if cfg.Report == nil {
+		cfg.Report = report.Discard
+	}
+	if cfg.PackSize <= 0 {
+		cfg.PackSize = defaultPackSize
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Store{
+		cfg: cfg, report: cfg.Report, root: os.Geteuid() == 0,
+		made: map[dirKey]bool{}, reported: map[index.ContainerID]bool{}, history: map[histKind]*histPack{},
+	}
+	s.packs.fs = cfg.Vault
+	var err error
+	if s.vols, s.shelves, err = newVolumes(cfg.Volumes); err != nil {
+		return nil, err
+	}
+	if err := s.openCatalog(); err != nil {
+		return nil, err
+	}
+	if err := s.recover(ctx); err != nil {
+		s.handles.closeAll()
+		return nil, errors.Join(err, s.cat.Close())
+	}
+	return s, nil
+}
 
-// Close flushes nothing: history that was not flushed is not kept. It closes
-// the catalog.
-func (s *Store) Close() error { panic("unwritten") }
+func (s *Store) openCatalog() error {
+	cat, fresh, err := index.OpenCatalog(s.cfg.IndexDir)
+	if err != nil {
+		return err
+	}
+	s.cat, s.rebuilt = cat, fresh
+	return nil
+}
+
+// Close closes the catalog. History that was not flushed is not kept.
+func (s *Store) Close() error {
+	s.dropHistory()
+	s.handles.closeAll()
+	return s.cat.Close()
+}
 
 // Catalog is the catalog, for the rows that are not the store's own: wants,
-// arrived, checked, drive places; and for reading paths.
+// arrived, checked, drive places; and for reading paths. Rebuild replaces it.
 func (s *Store) Catalog() *index.Catalog { return s.cat }
 
-// Rebuilt reports whether Open had to rebuild the catalog: rows of wants,
-// arrived and checked are gone then.
-func (s *Store) Rebuilt() bool { panic("unwritten") }
+// Rebuilt reports whether the catalog was rebuilt: rows of wants, arrived and
+// checked are gone then.
+func (s *Store) Rebuilt() bool { return s.rebuilt }
 
-// AttachDrive adds the drive as a last place to look for chunks: those with a
-// drive row in the catalog. Nil takes it away.
-func (s *Store) AttachDrive(src DriveSource) { panic("unwritten") }
+func (s *Store) now() time.Time { return s.cfg.Now() }
 
-// Get returns the plain bytes of a chunk from any good place; they may lie in
-// buf. A place that is found bad is dropped, reported, and becomes a want if it
-// was the last. It is a snapshot.Getter, safe for concurrent use.
-func (s *Store) Get(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error) {
-	panic("unwritten")
+// number takes the next container number.
+func (s *Store) number() index.ContainerID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.next
+	s.next++
+	return n
 }
 
-// Has reports whether the vault has a durable place of the chunk.
-func (s *Store) Has(id chunk.ID) (bool, error) { panic("unwritten") }
-
-// HasOrDrive reports whether the vault or the attached drive has the chunk.
-func (s *Store) HasOrDrive(id chunk.ID) (bool, error) { panic("unwritten") }
-
-// PutHistory appends a chunk to the open history pack of its kind unless the
-// vault has it. It counts (Has) after the next FlushHistory only. ErrNoRoom:
-// nothing was written and what was put before is not lost.
-func (s *Store) PutHistory(st pack.Stored, k chunk.Kind) error { panic("unwritten") }
-
-// FlushHistory closes the open history packs and makes them durable: read back
-// cold, renamed, entered in the catalog.
-func (s *Store) FlushHistory() error { panic("unwritten") }
-
-// Batch gathers actions and carries them out under one install record.
-type Batch struct{}
-
-// NewBatch begins a batch. One batch at a time.
-func (s *Store) NewBatch(o BatchOptions) *Batch { panic("unwritten") }
-
-// Add prepares an action: files are assembled in staging now, with all they
-// need. An action that cannot be prepared is a Result with Err, and leaves the
-// path as it is. The error is of the batch as a whole: ctx, a failing catalog.
-func (b *Batch) Add(ctx context.Context, a Action) error { panic("unwritten") }
-
-// Full reports that the batch should be committed before more is added.
-func (b *Batch) Full() bool { panic("unwritten") }
-
-// Len returns the number of actions added.
-func (b *Batch) Len() int { panic("unwritten") }
-
-// Commit carries out the batch, durably, and returns one Result for each
-// action in the order they were added. After an error of the batch as a whole
-// the store must be opened anew; nothing is lost then.
-func (b *Batch) Commit(ctx context.Context) ([]Result, error) { panic("unwritten") }
-
-// Discard drops a batch that was not committed, with what it staged.
-func (b *Batch) Discard() { panic("unwritten") }
-
-// SetDirMeta gives a directory of the mirror the metadata of its entry, where
-// it differs. It is not recorded: it can be repeated at any time.
-func (s *Store) SetDirMeta(tree string, e *snapshot.Entry) (changed bool, err error) {
-	panic("unwritten")
+// nextNumber is the number that will be taken next: all below it are used.
+func (s *Store) nextNumber() index.ContainerID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
 }
 
-// CheckMirror compares every path of the mirror and every other container with
-// what is recorded of it. The rows of paths that vanished or were changed by
-// somebody else are dropped, so that the next Install puts them right; chunks
-// that have no place left become wants. Run it before unpacking.
-func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) { panic("unwritten") }
-
-// Rebuild makes the catalog anew from install records, pack tables and the
-// containers' sizes, times and inodes. It reads no content.
-func (s *Store) Rebuild(ctx context.Context) error { panic("unwritten") }
-
-// Compact turns kept files and packs that are needed for less than half of
-// their bytes into history packs and removes them.
-func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, error) {
-	panic("unwritten")
+// usable refuses work while a batch is unfinished.
+func (s *Store) usable() error {
+	if s.broken != nil {
+		return fmt.Errorf("%w: %w", ErrUnfinished, s.broken)
+	}
+	return nil
 }
 
-// Scrub reads containers and verifies every chunk of them. Where another place
-// has what is damaged it is repaired, else it becomes a want.
-func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) { panic("unwritten") }
+// spoil notes that a batch could not be finished. The next Open finishes it.
+func (s *Store) spoil(err error) error {
+	s.broken = err
+	return err
+}
 
-// Space adds up what the vault's files take.
-func (s *Store) Space(ctx context.Context) (Space, error) { panic("unwritten") }
+// mkdirsVault makes the store's directories in the vault.
+func (s *Store) mkdirsVault() error {
+	for _, d := range []string{installsDir, packsDir} {
+		if err := disk.MkdirAll(s.cfg.Vault, d, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mkdirsVolumes makes the store's directories on the trees' file systems, and
+// the trees' own.
+func (s *Store) mkdirsVolumes() error {
+	for _, sh := range s.shelves {
+		for _, d := range []string{"/staging", "/kept", "/foreign"} {
+			if err := disk.MkdirAll(sh.fs, sh.store+d, 0o700); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range s.vols {
+		if v.Mirror == "" {
+			continue
+		}
+		if err := disk.MkdirAll(v.FS, v.Mirror, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}

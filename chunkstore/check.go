@@ -1,0 +1,290 @@
+package chunkstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+)
+
+// findAbsent notes the shelves that have no directories of ours: new ones, or
+// those of a file system that is not mounted.
+func (s *Store) findAbsent() {
+	s.absent = map[*shelf]bool{}
+	for _, sh := range s.shelves {
+		if !isDir(sh.fs, sh.stagingDir()) {
+			s.absent[sh] = true
+		}
+	}
+}
+
+// errAbsent says that a volume the catalog has files of is not mounted.
+func errAbsent(v *volume) error {
+	return fmt.Errorf("tree %q: no %s where its files should be; is the file system mounted?", v.Tree, v.Store)
+}
+
+// volumesThere refuses to work while a tree's file system is not mounted. What
+// is not there for now must not be taken for lost.
+func (s *Store) volumesThere() error {
+	for tree, v := range s.vols {
+		if !s.absent[v.shelf] {
+			continue
+		}
+		it := s.cat.Paths(tree)
+		_, _, any := it.Next()
+		err := it.Err()
+		it.Close()
+		if err != nil {
+			return err
+		}
+		if any {
+			return errAbsent(v)
+		}
+	}
+	return nil
+}
+
+// changes writes catalog rows in batches while it is iterated.
+type changes struct {
+	s *Store
+	b *index.Batch
+	n int
+}
+
+func (c *changes) batch() *index.Batch {
+	if c.b == nil {
+		c.b = c.s.cat.Batch()
+	}
+	c.n++
+	return c.b
+}
+
+func (c *changes) flush(atLeast int) error {
+	if c.n < atLeast || c.b == nil {
+		return nil
+	}
+	b := c.b
+	c.b, c.n = nil, 0
+	return b.Commit()
+}
+
+// CheckMirror compares every path of the mirror and every other container with
+// what is recorded of it. The rows of paths that vanished or were changed by
+// somebody else are dropped, so that the next Install puts them right; chunks
+// that have no place left become wants. Run it before unpacking.
+func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
+	var res MirrorCheck
+	ch := &changes{s: s}
+	missing := map[index.ContainerID]bool{}
+	for tree, v := range s.vols {
+		if err := s.checkTree(ctx, tree, v, ch, &res, missing); err != nil {
+			return res, err
+		}
+	}
+	err := s.cat.Containers(func(c index.Container) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Missing {
+			missing[c.ID] = true
+		}
+		if c.Kind == index.Mirror || s.there(c) {
+			return nil
+		}
+		missing[c.ID] = true
+		return nil
+	})
+	if err != nil {
+		return res, err
+	}
+	if err := ch.flush(1); err != nil {
+		return res, err
+	}
+	if len(missing) == 0 {
+		return res, nil
+	}
+	if err := s.relocate(ctx, missing); err != nil {
+		return res, err
+	}
+	for id := range missing {
+		n, err := s.lose(id)
+		if err != nil {
+			return res, err
+		}
+		res.Lost++
+		res.Chunks += n
+	}
+	return res, nil
+}
+
+// there reports whether a container is where its row says, as it was recorded.
+// What cannot be told counts as there: absence must be seen.
+func (s *Store) there(c index.Container) bool {
+	f, name, err := s.locate(c)
+	if err != nil {
+		return true
+	}
+	st, found, err := stat(f, name)
+	return err != nil || found && st.Kind == disk.KindFile && containerInode(c).is(st)
+}
+
+func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *changes, res *MirrorCheck, missing map[index.ContainerID]bool) error {
+	it := s.cat.Paths(tree)
+	defer it.Close()
+	look := newOverlay(s.cat)
+	for n := 0; ; n++ {
+		p, row, ok := it.Next()
+		if !ok {
+			return it.Err()
+		}
+		if n == 0 && !isDir(v.FS, v.name("")) {
+			return fmt.Errorf("tree %q: its directory %s is not there", tree, v.name(""))
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if n%1024 == 1023 {
+			look = newOverlay(s.cat) // it is for looking only; bound its memory
+		}
+		res.Files++
+		st, found, err := stat(v.FS, v.name(p))
+		if err != nil {
+			s.report.Problem(v.name(p), err)
+			continue
+		}
+		c, err := look.container(row.Container)
+		if err != nil {
+			return err
+		}
+		ours := false
+		if found && uint8(st.Kind) == row.Kind {
+			if ours, err = look.matches(&row, c, st); err != nil {
+				return err
+			}
+		}
+		if ours {
+			if c != nil && c.Damaged && row.Digest != ([32]byte{}) {
+				row.Digest = [32]byte{} // no entry is equal to it: it is installed anew
+				ch.batch().PutPath(tree, p, row)
+			}
+		} else {
+			if found {
+				res.Foreign++
+				s.report.Warn("%s was changed by somebody else", v.name(p))
+			} else {
+				res.Missing++
+				s.report.Warn("%s is missing", v.name(p))
+			}
+			ch.batch().DropPath(tree, p)
+			if c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p {
+				missing[c.ID] = true
+			}
+		}
+		if err := ch.flush(1000); err != nil {
+			return err
+		}
+	}
+}
+
+// relocate looks for missing containers under other names: their kept name, and
+// other links of the inode in the mirror. Those found are taken off the list.
+func (s *Store) relocate(ctx context.Context, missing map[index.ContainerID]bool) error {
+	move := func(c index.Container, kind index.ContainerKind, tree, name string) error {
+		c.Kind, c.Tree, c.Name, c.Missing = kind, tree, name, false
+		if !s.there(c) {
+			return nil
+		}
+		delete(missing, c.ID)
+		s.handles.forget(c.ID)
+		b := s.cat.Batch()
+		b.PutContainer(c)
+		return b.Commit()
+	}
+	for id := range missing {
+		c, ok, err := s.cat.Container(id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			delete(missing, id)
+			continue
+		}
+		if c.Kind == index.Pack {
+			continue
+		}
+		if err := move(c, index.Kept, c.Tree, keptRow(id)); err != nil {
+			return err
+		}
+	}
+	for tree := range s.vols {
+		if len(missing) == 0 {
+			return nil
+		}
+		it := s.cat.Paths(tree)
+		for {
+			p, row, ok := it.Next()
+			if !ok || ctx.Err() != nil {
+				break
+			}
+			if row.Container == 0 || !missing[row.Container] {
+				continue
+			}
+			c, ok, err := s.cat.Container(row.Container)
+			if err == nil && ok {
+				err = move(c, index.Mirror, tree, p)
+			}
+			if err != nil {
+				it.Close()
+				return err
+			}
+		}
+		err := it.Err()
+		it.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lose drops a container that is gone. Chunks that have no other place become
+// wants; n counts them.
+func (s *Store) lose(id index.ContainerID) (n int64, err error) {
+	c, ok, err := s.cat.Container(id)
+	if err != nil || !ok {
+		return 0, err
+	}
+	if c.Kind != index.Mirror {
+		_, name, _ := s.locate(c)
+		s.report.Problem(name, fmt.Errorf("%w: it is missing or was changed", ErrNoPlace))
+	}
+	ch := &changes{s: s}
+	err = s.cat.ContainerChunks(id, func(_ int64, cid chunk.ID, _ uint32) error {
+		left, err := s.placesBut(cid, id)
+		if err != nil {
+			return err
+		}
+		if left == 0 {
+			n++
+			ch.batch().PutWant(cid, index.Want{Kind: chunkKind(c)})
+		}
+		return ch.flush(1000)
+	})
+	if err != nil {
+		return n, err
+	}
+	ch.batch().DropContainer(id)
+	s.handles.forget(id)
+	return n, ch.flush(1)
+}
+
+// chunkKind is the kind of a container's chunks.
+func chunkKind(c index.Container) chunk.Kind {
+	if c.Kind == index.Pack && strings.HasSuffix(c.Name, streamExt) {
+		return chunk.Stream
+	}
+	return chunk.Data
+}

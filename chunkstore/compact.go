@@ -1,0 +1,300 @@
+package chunkstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+)
+
+// Compact gathers kept files below smallKept once there are enough of them:
+// an inode each is much for little.
+const (
+	smallKept      = 256 << 10
+	smallKeptCount = 256
+	smallKeptBytes = 16 << 20
+)
+
+// A place counts as good without reading it again for so long after it was read.
+const trustRead = 7 * 24 * time.Hour
+
+// Containers are dropped in groups of so many, or so many bytes written.
+const (
+	dropCount = 256
+	dropBytes = 64 << 20
+)
+
+// compactor is one run of Compact.
+type compactor struct {
+	s       *Store
+	opts    CompactOptions
+	res     CompactResult
+	gone    map[index.ContainerID]bool // about to be dropped: nothing counts on them
+	drops   []index.Container
+	written int64
+	good    map[index.ContainerID]bool // stat agrees with the row
+}
+
+// Compact turns kept files and packs that are needed for less than half of
+// their bytes into history packs and removes them. A chunk that has another
+// place counts as held there only if it was read there lately, or now.
+func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, error) {
+	if err := s.usable(); err != nil {
+		return CompactResult{}, err
+	}
+	if err := s.FlushHistory(); err != nil {
+		return CompactResult{}, err
+	}
+	c := &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}}
+	var ids, small []index.ContainerID
+	var smallBytes int64
+	err := s.cat.Containers(func(x index.Container) error {
+		switch {
+		case x.Kind == index.Kept && x.Size < smallKept:
+			small = append(small, x.ID)
+			smallBytes += x.Size
+			ids = append(ids, x.ID)
+		case x.Kind == index.Kept || x.Kind == index.Pack:
+			ids = append(ids, x.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return c.res, err
+	}
+	gather := len(small) >= smallKeptCount || smallBytes >= smallKeptBytes
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return c.res, err
+		}
+		if err := c.consider(ctx, id, gather); err != nil {
+			return c.res, err
+		}
+		if len(c.drops) >= dropCount || c.written >= dropBytes {
+			if err := c.drop(); err != nil {
+				return c.res, err
+			}
+		}
+	}
+	return c.res, c.drop()
+}
+
+// consider takes one container apart if it is not worth keeping whole.
+func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool) error {
+	s := c.s
+	x, ok, err := s.cat.Container(id)
+	if err != nil || !ok {
+		return err
+	}
+	f, name, err := s.locate(x)
+	if err != nil {
+		return nil // a tree without a volume: leave it
+	}
+	st, found, err := stat(f, name)
+	if err != nil || !found || !containerInode(x).is(st) || x.Kind == index.Kept && st.Nlink != 1 {
+		return nil // CheckMirror's business, or a path still shows the inode
+	}
+	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept)
+	only, total, err := c.weigh(id)
+	if err != nil {
+		return err
+	}
+	if whole && only > 0 && 2*only >= total {
+		return nil
+	}
+	if err := s.room(&s.packs, only); errors.Is(err, ErrNoRoom) {
+		return nil
+	}
+	c.gone[id] = true
+	saved, err := c.save(ctx, x)
+	if err != nil {
+		return err
+	}
+	if !saved {
+		delete(c.gone, id)
+		return nil
+	}
+	c.drops = append(c.drops, x)
+	return nil
+}
+
+// weigh adds up the bytes of needed chunks that only this container holds, and
+// of all its chunks.
+func (c *compactor) weigh(id index.ContainerID) (only, total int64, err error) {
+	err = c.s.cat.ContainerChunks(id, func(_ int64, cid chunk.ID, n uint32) error {
+		total += int64(n)
+		places, err := c.s.cat.Places(cid)
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			if p.Container != id && !c.gone[p.Container] {
+				return nil
+			}
+		}
+		need, err := c.needed(cid)
+		if need {
+			only += int64(n)
+		}
+		return err
+	})
+	return only, total, err
+}
+
+func (c *compactor) needed(id chunk.ID) (bool, error) {
+	if c.opts.Needed == nil {
+		return true, nil
+	}
+	return c.opts.Needed(id)
+}
+
+// save makes sure that every needed chunk of a container is held elsewhere,
+// writing to history what is not. saved is false if a chunk could not be read:
+// then the container stays.
+func (c *compactor) save(ctx context.Context, x index.Container) (saved bool, err error) {
+	s, kind := c.s, chunkKind(x)
+	pb := buffers.Get().(*[]byte)
+	defer buffers.Put(pb)
+	stop := errors.New("stop")
+	err = s.cat.ContainerChunks(x.ID, func(off int64, id chunk.ID, n uint32) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if need, err := c.needed(id); err != nil || !need {
+			return err
+		}
+		if ok, err := c.heldElsewhere(id, kind, int64(n), pb); err != nil || ok {
+			return err
+		}
+		p, ok, err := c.placeIn(id, x.ID)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil // found bad before; nothing is lost with it
+		}
+		*pb = roomFor(*pb, int64(n))
+		plain, err := s.readPlace(id, kind, p, *pb)
+		if err != nil {
+			return stop
+		}
+		st, err := s.encode(kind, plain)
+		if err != nil {
+			return err
+		}
+		c.written += int64(len(st.Data))
+		c.res.Written += int64(len(st.Data))
+		return s.putHistory(st, kind)
+	})
+	if err == stop || errors.Is(err, ErrNoRoom) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *compactor) placeIn(id chunk.ID, in index.ContainerID) (index.Place, bool, error) {
+	places, err := c.s.cat.Places(id)
+	for _, p := range places {
+		if p.Container == in {
+			return p, true, nil
+		}
+	}
+	return index.Place{}, false, err
+}
+
+// heldElsewhere reports whether a chunk has a good place outside the containers
+// that are about to go. An index alone is not believed: the place was read
+// lately and its container still is as recorded, or it is read now.
+func (c *compactor) heldElsewhere(id chunk.ID, k chunk.Kind, n int64, pb *[]byte) (bool, error) {
+	places, err := c.s.cat.Places(id)
+	if err != nil {
+		return false, err
+	}
+	any := false
+	for _, p := range places {
+		if c.gone[p.Container] || int64(p.PlainLen) != n {
+			continue
+		}
+		any = true
+		if p.ReadAt > c.s.now().Add(-trustRead).Unix() {
+			ok, err := c.unchanged(p.Container)
+			if ok || err != nil {
+				return ok, err
+			}
+		}
+	}
+	if !any {
+		return false, nil
+	}
+	*pb = roomFor(*pb, n)
+	plain, _, err := c.s.fromPlaces(id, k, n, *pb, c.gone)
+	return plain != nil, err
+}
+
+// maxGood bounds the memory of what was looked at.
+const maxGood = 1 << 16
+
+func (c *compactor) unchanged(id index.ContainerID) (bool, error) {
+	if ok, known := c.good[id]; known {
+		return ok, nil
+	}
+	x, ok, err := c.s.cat.Container(id)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		f, name, lerr := c.s.locate(x)
+		ok = false
+		if lerr == nil && !x.Damaged && !x.Missing {
+			st, found, serr := stat(f, name)
+			ok = serr == nil && found && st.Kind == disk.KindFile && containerInode(x).is(st)
+		}
+	}
+	if len(c.good) >= maxGood {
+		clear(c.good)
+	}
+	c.good[id] = ok
+	return ok, nil
+}
+
+// drop makes what was saved durable and removes the containers, by the word of
+// an install record.
+func (c *compactor) drop() error {
+	s := c.s
+	if err := s.FlushHistory(); err != nil {
+		return fmt.Errorf("compact: %w", err)
+	}
+	if len(c.drops) == 0 {
+		return nil
+	}
+	rec := &record{time: s.now().Unix()}
+	for _, x := range c.drops {
+		s.handles.forget(x.ID)
+		tree := x.Tree
+		if x.Kind == index.Pack {
+			tree = ""
+		}
+		rec.acts = append(rec.acts, action{
+			kind: actDrop, old: oldNone, tree: tree, path: x.Name, cont: x.ID, row: x.Kind, node: containerInode(x),
+		})
+	}
+	errs, err := s.install(rec)
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if err != nil {
+			s.report.Warn("compact: %v", err)
+			continue
+		}
+		c.res.Containers++
+		c.res.Freed += c.drops[i].Size
+	}
+	c.drops, c.written = nil, 0
+	clear(c.gone)
+	return nil
+}

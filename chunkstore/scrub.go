@@ -1,0 +1,348 @@
+package chunkstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/pack"
+)
+
+// scrubber is one run of Scrub.
+type scrubber struct {
+	s      *Store
+	ctx    context.Context
+	res    ScrubResult
+	broken []index.ContainerID // damaged files of the mirror, to be put right
+	bad    map[index.ContainerID]int64
+}
+
+// Scrub reads containers and verifies every chunk of them, one container after
+// the other in the order they were written. Where another place has what is
+// damaged it is repaired, else it becomes a want.
+func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) {
+	sc := &scrubber{s: s, ctx: ctx, bad: map[index.ContainerID]int64{}}
+	if err := s.usable(); err != nil {
+		return sc.res, err
+	}
+	ids, bytes, err := sc.choose(o)
+	if err != nil {
+		return sc.res, err
+	}
+	if o.Quick {
+		bytes = 0
+	}
+	s.report.Phase("verify", bytes, int64(len(ids)))
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return sc.res, err
+		}
+		c, ok, err := s.cat.Container(id)
+		if err != nil {
+			return sc.res, err
+		}
+		if !ok {
+			continue
+		}
+		if err := sc.container(c, o.Quick); err != nil {
+			return sc.res, err
+		}
+		sc.res.Containers++
+		s.report.Add(0, 1)
+	}
+	return sc.res, sc.repair()
+}
+
+// choose picks the containers to be read: all, or those read longest ago until
+// they make up the fraction of all bytes.
+func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64, err error) {
+	type row struct {
+		id         index.ContainerID
+		size, read int64
+	}
+	part := o.Fraction > 0 && o.Fraction < 1 && !o.Quick
+	var rows []row
+	var total int64
+	err = sc.s.cat.Containers(func(c index.Container) error {
+		r := row{id: c.ID, size: c.Size}
+		total += c.Size
+		if part {
+			if r.read, err = sc.readAt(c.ID); err != nil {
+				return err
+			}
+		}
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if part {
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.read, b.read) })
+		goal := int64(o.Fraction * float64(total))
+		var sum int64
+		n := 0
+		for n < len(rows) && (sum < goal || n == 0) {
+			sum += rows[n].size
+			n++
+		}
+		rows, total = rows[:n], sum
+		slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	}
+	for _, r := range rows {
+		ids = append(ids, r.id)
+	}
+	return ids, total, nil
+}
+
+// readAt is when the first chunk of a container was last read.
+func (sc *scrubber) readAt(id index.ContainerID) (at int64, err error) {
+	stop := fmt.Errorf("stop")
+	err = sc.s.cat.ContainerChunks(id, func(_ int64, cid chunk.ID, _ uint32) error {
+		places, err := sc.s.cat.Places(cid)
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			if p.Container == id {
+				at = p.ReadAt
+			}
+		}
+		return stop
+	})
+	if err == stop {
+		err = nil
+	}
+	return at, err
+}
+
+// container checks one container.
+func (sc *scrubber) container(c index.Container, quick bool) error {
+	s := sc.s
+	f, name, err := s.locate(c)
+	if err != nil {
+		s.report.Problem(fmt.Sprintf("container %d", c.ID), err)
+		return nil
+	}
+	if !s.there(c) {
+		return sc.away(c, name)
+	}
+	if quick && c.Kind != index.Pack {
+		return nil
+	}
+	file, err := f.Open(name)
+	if err != nil {
+		sc.res.Bad++
+		s.problem(c.ID, name, err)
+		return nil
+	}
+	defer file.Close()
+	if quick {
+		if _, err := pack.Open(file, c.Size); err != nil {
+			return sc.table(c, name, err)
+		}
+		return nil
+	}
+	if _, err := file.Evict(); err != nil {
+		return err
+	}
+	if c.Kind == index.Pack {
+		return sc.pack(c, name, file)
+	}
+	return sc.plain(c, name, file)
+}
+
+// away handles a container that is not where it was, or was changed: its chunks
+// are looked for under its other names.
+func (sc *scrubber) away(c index.Container, name string) error {
+	s := sc.s
+	missing := map[index.ContainerID]bool{c.ID: true}
+	if err := s.relocate(sc.ctx, missing); err != nil {
+		return err
+	}
+	if !missing[c.ID] {
+		return nil
+	}
+	sc.res.Bad++
+	s.problem(c.ID, name, fmt.Errorf("it is missing or was changed by somebody else"))
+	if c.Kind == index.Mirror {
+		if row, ok, err := s.cat.Path(c.Tree, c.Name); err != nil {
+			return err
+		} else if ok && row.Container == c.ID {
+			// The next unpack installs it anew.
+			b := s.cat.Batch()
+			b.DropPath(c.Tree, c.Name)
+			if err := b.Commit(); err != nil {
+				return err
+			}
+		}
+	}
+	n, err := s.lose(c.ID)
+	sc.res.Wanted += n
+	return err
+}
+
+// table notes a damaged table or header of a pack. Its records stand alone.
+func (sc *scrubber) table(c index.Container, name string, err error) error {
+	sc.res.Bad++
+	sc.s.problem(c.ID, name, err)
+	return sc.mark(c)
+}
+
+func (sc *scrubber) mark(c index.Container) error {
+	c, ok, err := sc.s.cat.Container(c.ID)
+	if err != nil || !ok || c.Damaged {
+		return err
+	}
+	c.Damaged = true
+	b := sc.s.cat.Batch()
+	b.PutContainer(c)
+	return b.Commit()
+}
+
+// badChunk is a chunk that a container does not hold as it should.
+type badChunk struct {
+	id  chunk.ID
+	err error
+}
+
+// maxBad bounds the memory of what is bad in one container: behind it the rest
+// is found by the next run.
+const maxBad = 1 << 20
+
+// settle drops bad places and enters when the good ones were read.
+func (sc *scrubber) settle(c index.Container, bad []badChunk) error {
+	for _, b := range bad {
+		sc.res.Bad++
+		if err := sc.s.badPlace(b.id, chunkKind(c), c.ID, b.err); err != nil {
+			return err
+		}
+		left, err := sc.s.placesBut(b.id, c.ID)
+		if err != nil {
+			return err
+		}
+		switch {
+		case left == 0:
+			sc.res.Wanted++
+		case c.Kind != index.Mirror:
+			sc.res.Repaired++ // nothing but the chunk is needed of it
+		}
+	}
+	if c.Kind == index.Mirror && len(bad) > 0 {
+		sc.broken = append(sc.broken, c.ID)
+		sc.bad[c.ID] = int64(len(bad))
+	}
+	return nil
+}
+
+func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
+	ch := &changes{s: sc.s}
+	var bad []badChunk
+	now := sc.s.now().Unix()
+	tableErr, err := pack.Check(file, c.Size, func(p pack.Place, err error) error {
+		if cerr := sc.ctx.Err(); cerr != nil {
+			return cerr
+		}
+		sc.res.Chunks++
+		sc.res.Bytes += int64(p.StoredLen)
+		sc.s.report.Add(int64(p.StoredLen), 0)
+		if err != nil {
+			if len(bad) < maxBad {
+				bad = append(bad, badChunk{p.ID, err})
+			}
+			return nil
+		}
+		ch.batch().AddPlace(p.ID, index.Place{
+			Container: c.ID, Offset: p.Offset, StoredLen: p.StoredLen, PlainLen: p.PlainLen,
+			Encoding: uint8(p.Encoding), ReadAt: now,
+		})
+		return ch.flush(1000)
+	})
+	if cerr := sc.ctx.Err(); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		tableErr = cmpErr(tableErr, err)
+	}
+	if err := ch.flush(1); err != nil {
+		return err
+	}
+	if tableErr != nil {
+		if err := sc.table(c, name, tableErr); err != nil {
+			return err
+		}
+	}
+	return sc.settle(c, bad)
+}
+
+// plain reads a plain file from end to end: each chunk against its ID, the
+// whole, with its holes, against its hash.
+func (sc *scrubber) plain(c index.Container, name string, file disk.File) error {
+	ch := &changes{s: sc.s}
+	var bad []badChunk
+	var off int64
+	h, now := chunk.NewContentHasher(), sc.s.now().Unix()
+	pb := buffers.Get().(*[]byte)
+	defer buffers.Put(pb)
+	var gap error // what lies between the chunks could not be read
+	err := sc.s.cat.ContainerChunks(c.ID, func(at int64, id chunk.ID, n uint32) error {
+		if err := sc.ctx.Err(); err != nil {
+			return err
+		}
+		if at > off {
+			gap = cmpErr(gap, copyBuffered(sc.ctx, h, io.NewSectionReader(file, off, at-off)))
+		}
+		*pb = roomFor(*pb, int64(n))
+		p := index.Place{Container: c.ID, Offset: at, StoredLen: n, PlainLen: n, ReadAt: now}
+		plain, err := readPlain(file, id, p, *pb)
+		sc.res.Chunks++
+		sc.res.Bytes += int64(n)
+		sc.s.report.Add(int64(n), 0)
+		off = at + int64(n)
+		if err != nil {
+			if !condemns(err) {
+				return err
+			}
+			if len(bad) < maxBad {
+				bad = append(bad, badChunk{id, err})
+			}
+			return nil
+		}
+		h.Write(plain)
+		ch.batch().AddPlace(id, p)
+		return ch.flush(1000)
+	})
+	if err == nil {
+		err = ch.flush(1)
+	}
+	if err != nil {
+		return err
+	}
+	if len(bad) == 0 {
+		if off < c.Size {
+			gap = cmpErr(gap, copyBuffered(sc.ctx, h, io.NewSectionReader(file, off, c.Size-off)))
+		}
+		if err := sc.ctx.Err(); err != nil {
+			return err
+		}
+		if sum := h.Sum(); gap != nil || c.Hash != (chunk.ContentHash{}) && sum != c.Hash {
+			// A chunk that was found bad before, or bytes where a hole should be.
+			if gap == nil {
+				gap = fmt.Errorf("hash of the content is %x, expected %x", sum[:8], c.Hash[:8])
+			}
+			sc.res.Bad++
+			sc.s.problem(c.ID, name, gap)
+			if c.Kind == index.Mirror {
+				sc.broken = append(sc.broken, c.ID)
+				sc.bad[c.ID] = 1
+			}
+			return sc.mark(c)
+		}
+	}
+	return sc.settle(c, bad)
+}

@@ -1,0 +1,77 @@
+package chunkstore
+
+import (
+	"context"
+
+	"waterlock/index"
+	"waterlock/internal/disk"
+)
+
+// Space adds up what the vault's files take. Holes count as if they were not;
+// a kept file whose inode the mirror still shows takes nothing.
+func (s *Store) Space(ctx context.Context) (Space, error) {
+	var sp Space
+	err := s.cat.Containers(func(c index.Container) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch c.Kind {
+		case index.Pack:
+			sp.History += c.Size
+			sp.Packs++
+		case index.Mirror:
+			sp.Mirror += c.Size
+			sp.MirrorFiles++
+		case index.Kept:
+			if f, name, err := s.locate(c); err == nil {
+				if st, found, err := stat(f, name); err == nil && found && st.Nlink > 1 {
+					sp.Mirror += c.Size
+					return nil
+				}
+			}
+			sp.Kept += c.Size
+			sp.KeptFiles++
+		}
+		return nil
+	})
+	if err != nil {
+		return sp, err
+	}
+	for _, sh := range s.shelves {
+		if err := addTree(ctx, sh.fs, sh.stagingDir(), &sp.Staging); err != nil {
+			return sp, err
+		}
+		if err := addTree(ctx, sh.fs, sh.store+"/foreign", &sp.Foreign); err != nil {
+			return sp, err
+		}
+	}
+	return sp, nil
+}
+
+// addTree adds up the files beneath a directory.
+func addTree(ctx context.Context, f disk.FS, dir string, sum *int64) error {
+	names, err := f.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for i := range names.Len() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name := dir + "/" + names.At(i)
+		st, found, err := stat(f, name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !found:
+		case st.Kind == disk.KindDir:
+			if err := addTree(ctx, f, name, sum); err != nil {
+				return err
+			}
+		case st.Kind == disk.KindFile:
+			*sum += st.Size
+		}
+	}
+	return nil
+}
