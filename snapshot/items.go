@@ -71,31 +71,36 @@ func encodeItems(w *wire.Writer, e *Entry, add func(item []byte, more bool) erro
 	content, carried := e.Content, e.Carried
 	for more := false; ; more = true {
 		c, d, continued := nextRun(&content, &carried)
-		var flags byte
-		if continued {
-			flags = flagContinued
-		}
 		w.Reset()
-		if more {
-			w.Byte(itemMore)
-			w.Byte(flags)
-		} else {
-			_, name := Split(e.Path)
-			w.Byte(itemEntry)
-			w.Uvarint(uint64(Depth(e.Path)))
-			w.String(name)
-			encodeFields(w, e, flags)
-		}
-		if e.Kind == disk.KindFile {
-			encodeExtents(w, c)
-			encodeExtents(w, d)
-		}
+		encodeItem(w, e, c, d, more, continued)
 		if w.Len() > MaxItem {
 			return fmt.Errorf("%w: item of %d bytes, at most %d allowed", ErrEntry, w.Len(), MaxItem)
 		}
 		if err := add(w.Bytes(), more); err != nil || !continued {
 			return err
 		}
+	}
+}
+
+// encodeItem writes one item: of an entry that is a file, with these extents.
+func encodeItem(w *wire.Writer, e *Entry, content, carried []Extent, more, continued bool) {
+	var flags byte
+	if continued {
+		flags = flagContinued
+	}
+	if more {
+		w.Byte(itemMore)
+		w.Byte(flags)
+	} else {
+		_, name := Split(e.Path)
+		w.Byte(itemEntry)
+		w.Uvarint(uint64(Depth(e.Path)))
+		w.String(name)
+		encodeFields(w, e, flags)
+	}
+	if e.Kind == disk.KindFile {
+		encodeExtents(w, content)
+		encodeExtents(w, carried)
 	}
 }
 
