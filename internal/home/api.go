@@ -153,7 +153,7 @@ type ShipmentStatus struct {
 	Drive    string // label
 	Time     time.Time
 	Bytes    int64
-	State    string // open, aboard, partly, missing, lost
+	State    string // open, unfinished (its commit is not on the drive yet), aboard, partly, missing, lost
 }
 
 // ClearOptions says which drive to clear.

@@ -1,0 +1,72 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"waterlock/internal/report"
+)
+
+// The flags of wl pack that override the guards.
+const (
+	flagMissing  = "--allow-missing"
+	flagEmpty    = "--allow-empty"
+	flagDevice   = "--allow-device"
+	flagVanished = "--allow-vanished"
+)
+
+func (t *treeState) stop(reason, flag string) {
+	t.stopped = &StoppedTree{Tree: t.Name, Reason: reason, Flag: flag}
+	if t.root != nil {
+		t.root.Close() // was only read
+		t.root = nil
+	}
+}
+
+// guardRoot decides on a tree whose root cannot be opened.
+func (r *run) guardRoot(t *treeState, err error) {
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		t.stop(fmt.Sprintf("its root cannot be read: %v", err), "")
+	case !allows(r.o.AllowMissing, t.Name):
+		t.stop(fmt.Sprintf("its root %s is missing", report.Name(t.Path)), flagMissing)
+	}
+}
+
+// guard decides, after the survey and before anything of the tree is written, whether what it found looks like an
+// unmounted disk or a mishap rather than like what a person did.
+func (r *run) guard(t *treeState) {
+	s := &t.survey
+	if t.stopped != nil || t.lastScan == "" || t.root == nil {
+		return
+	}
+	empty := s.files+s.dirs+s.others <= 1
+	limit := int64(r.site.cfg.Guard.MaxVanished)
+	gone := max(0, s.gone-s.found)
+	switch {
+	case empty && s.lastEntries > 0 && !allows(r.o.AllowEmpty, t.Name):
+		t.stop(fmt.Sprintf("its root %s is empty, there were %s", report.Name(t.Path), report.Count(s.lastEntries, "entry")), flagEmpty)
+	case s.lastDev != 0 && s.rootDev != s.lastDev && !allows(r.o.AllowDevice, t.Name):
+		t.stop(fmt.Sprintf("its root %s lies on another device than last time", report.Name(t.Path)), flagDevice)
+	case !empty && gone*100 > limit*s.lastFiles && !allows(r.o.AllowVanished, t.Name):
+		t.stop(fmt.Sprintf("%d of its %s are gone, more than %d %%", gone, report.Count(s.lastFiles, "file"), limit), flagVanished)
+	}
+}
+
+func allows(names []string, tree string) bool {
+	return slices.Contains(names, tree) || slices.Contains(names, "*")
+}
+
+// checkAllowed refuses names of trees that do not exist: a slip of the pen here would go unnoticed.
+func (r *run) checkAllowed() error {
+	for _, names := range [][]string{r.o.AllowMissing, r.o.AllowEmpty, r.o.AllowDevice, r.o.AllowVanished} {
+		for _, name := range names {
+			if name != "*" && !slices.ContainsFunc(r.trees, func(t *treeState) bool { return t.Name == name }) {
+				return fmt.Errorf("no tree %q in route %s", name, r.site.cfg.Name)
+			}
+		}
+	}
+	return nil
+}

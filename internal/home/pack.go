@@ -1,0 +1,323 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/internal/disk"
+	"waterlock/internal/exit"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// Pack carries what the vault lacks onto a drive.
+func Pack(ctx context.Context, o PackOptions) (res PackResult, err error) {
+	dir, err := routeDir(o.State, o.Route)
+	if err != nil {
+		return res, err
+	}
+	if o.Drive == "" {
+		return res, exit.Errorf(exit.Usage, "no drive given")
+	}
+	drive, err := filepath.Abs(o.Drive)
+	if err != nil {
+		return res, err
+	}
+	site, err := openSite(dir, drive)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, site.close()) }()
+	return site.pack(ctx, o)
+}
+
+// run is one run of Pack.
+type run struct {
+	o     PackOptions
+	site  *site
+	rep   report.Reporter
+	res   *PackResult
+	drive *courier.Drive
+	fleet *fleet
+	books *books
+	trees []*treeState
+	sh    *shipment // the one being packed; nil until there is one
+	pass  int       // number of the newest spool
+
+	params   chunk.Params
+	packSize int64
+	reserve  int64
+	closing  int64 // room kept free for streams, commit and receipt
+	budget   int64 // room for packs of chunks at the start
+	capacity int64 // of this drive, were it empty
+	limited  bool  // the budget is the person's limit and not the drive's
+	deadline time.Time
+	trusted  bool // every closed shipment's commit is known to be on its drive
+	numbers  uint64
+
+	live     func(ord uint32) bool
+	packer   *packer
+	buffers  *buffers
+	splitter *chunk.Splitter
+	moves    *moves
+
+	mu  sync.Mutex
+	why string
+}
+
+// pack is the way of a byte at home, from top to bottom.
+func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err error) {
+	r, err := s.newRun(o, &res)
+	if err != nil {
+		return res, err
+	}
+	if r.drive, err = s.openDrive(); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, r.drive.Close()) }()
+	if err := r.drive.Lock(); err != nil {
+		return res, err
+	}
+	res.DriveID, res.DriveLabel = r.drive.ID().String(), r.drive.Label()
+
+	// What home remembers, and what the vault says.
+	if r.fleet, err = s.loadFleet(r.rep); err != nil {
+		return res, err
+	}
+	if r.books, err = s.openBooks(r.fleet, r.rep); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, r.books.close(err == nil)) }()
+	if err := r.takeReceipt(); err != nil {
+		return res, err
+	}
+
+	// What earlier runs left on this drive.
+	if err := r.compareDrive(); err != nil {
+		return res, err
+	}
+	if err := r.resume(); err != nil {
+		return res, err
+	}
+
+	// What there is to do, and whether it looks right.
+	if err := r.loadTrees(); err != nil {
+		return res, err
+	}
+	defer r.closeTrees()
+	if err := r.surveyAll(ctx); err != nil {
+		return res, err
+	}
+	if err := r.makeRoom(); err != nil || o.DryRun {
+		return res, err
+	}
+
+	// Read, split, encode, write, read back.
+	if err := r.openShipment(); err != nil {
+		return res, err
+	}
+	if err := r.passes(ctx); err != nil {
+		return res, err
+	}
+	// Streams, chunk lists, commit.
+	return res, r.close(ctx)
+}
+
+func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
+	r := &run{o: o, site: s, rep: orDiscard(o.Report), res: res}
+	res.Route, res.RouteID, res.DryRun = s.cfg.Name, s.cfg.RouteID, o.DryRun
+	res.ReadBack = Coldness(disk.Cold.String())
+	var err error
+	if r.params, err = s.cfg.chunker(); err != nil {
+		return nil, err
+	}
+	r.packSize = int64(s.cfg.Pack.PackSize)
+	if o.PackSize > 0 {
+		r.packSize = min(o.PackSize, maxPackSize)
+	}
+	r.reserve = int64(s.cfg.Pack.Reserve)
+	if o.Reserve >= 0 {
+		r.reserve = o.Reserve
+	}
+	if o.For > 0 {
+		r.deadline = s.now().Add(o.For)
+	}
+	return r, nil
+}
+
+// takeReceipt imports the drive's newest receipt.
+func (r *run) takeReceipt() error {
+	number, err := r.site.importReceipt(r.books, r.drive, r.rep)
+	if err != nil {
+		return err
+	}
+	if number > 0 {
+		r.res.Receipts = append(r.res.Receipts, number)
+		r.rep.Info("receipt %d of vault %s: newest snapshot arrived is %d, %s wanted", number, report.Name(r.books.receipt.VaultName),
+			r.books.receipt.NewestArrived, report.Count(int64(len(r.books.receipt.Wants)), "chunk"))
+	}
+	if f, b := r.fleet.newest, r.books.receipt; b != nil && (f == nil && b.HighestSnapshot > 0 || f != nil && b.HighestSnapshot > f.Snapshot.Number) {
+		r.rep.Warn("the vault knows snapshot %d, which home does not: home was rolled back; it goes on above that number", b.HighestSnapshot)
+	}
+	return nil
+}
+
+// loadTrees looks up what is known of each tree.
+func (r *run) loadTrees() error {
+	newest := uint64(0)
+	if r.fleet.newest != nil {
+		newest = r.fleet.newest.Snapshot.Number
+	}
+	scans, err := r.site.lastScans(newest)
+	if err != nil {
+		return err
+	}
+	for _, tree := range r.site.cfg.Trees {
+		t := &treeState{Tree: tree, lastScan: scans[tree.Name]}
+		if r.fleet.newest != nil {
+			if rec, ok := r.fleet.newest.Snapshot.Tree(tree.Name); ok {
+				t.lastRecord = rec
+			}
+		}
+		r.trees = append(r.trees, t)
+	}
+	if err := r.checkAllowed(); err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	return nil
+}
+
+func (r *run) closeTrees() {
+	for _, t := range r.trees {
+		if t.root != nil {
+			t.root.Close() // was only read
+		}
+	}
+	r.moves.close(r.site.state)
+}
+
+// surveyAll surveys all trees and lets the guards look at what was found, before anything is written.
+func (r *run) surveyAll(ctx context.Context) error {
+	r.rep.Phase("survey", 0, 0)
+	for _, t := range r.trees {
+		err := r.surveyTree(ctx, t)
+		if errors.Is(err, errStopped) {
+			return exit.Errorf(exit.Interrupted, "stopped during the survey, before anything was written")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := r.findMoves(); err != nil {
+		return err
+	}
+	for _, t := range r.trees {
+		r.guard(t)
+		if t.stopped != nil {
+			t.survey.metaBytes = recordBytes(t.lastRecord)
+			r.res.Stopped = append(r.res.Stopped, *t.stopped)
+			continue
+		}
+		r.res.ToRead += t.survey.toRead
+		r.res.ToReadFiles += t.survey.toReadFiles
+	}
+	return nil
+}
+
+func recordBytes(rec *snapshot.TreeRecord) int64 {
+	n := int64(0)
+	if rec != nil {
+		for _, c := range rec.Chunks {
+			n += int64(c.Length)
+		}
+	}
+	return n
+}
+
+// openShipment opens a new shipment unless an earlier run left one to continue, and gets ready to write.
+func (r *run) openShipment() error {
+	if r.sh == nil {
+		sh, err := r.site.createShipment(r.fleet, r.drive)
+		if err != nil {
+			return err
+		}
+		r.sh = sh
+	}
+	r.res.Shipment = r.sh.id.String()
+	if _, err := r.drive.CreateShipment(r.site.route, r.sh.id); err != nil {
+		return err
+	}
+	r.live = r.fleet.live(r.sh.ord)
+	r.trusted = !r.fleet.unfinished()
+	var err error
+	if r.packer, err = r.newPacker(); err != nil {
+		return err
+	}
+	r.splitter = chunk.NewSplitter(r.params)
+	r.buffers, err = newBuffers(r.site.cfg.Pack.CompressionLevel, int(r.params.Max))
+	return err
+}
+
+// known tells whether a chunk need not be carried: the vault holds it, a shipment that counts has it aboard, or a pack
+// of this run does.
+func (r *run) known(id chunk.ID) (bool, error) {
+	if r.packer.has(id) {
+		return true, nil
+	}
+	state, err := r.books.ledger.Known(id, r.live)
+	return state != index.None, err
+}
+
+// stopRequested tells whether reading is to end: the first Ctrl-C, or the time is up.
+func (r *run) stopRequested() bool {
+	select {
+	case <-r.o.Stop:
+		r.setWhy("stopped")
+		r.res.Interrupted = true
+		return true
+	default:
+	}
+	if !r.deadline.IsZero() && r.site.now().After(r.deadline) {
+		r.setWhy(fmt.Sprintf("the time of %v is up", r.o.For))
+		return true
+	}
+	return false
+}
+
+func (r *run) outOfRoom() {
+	if r.limited {
+		r.setWhy("the limit is reached")
+	} else {
+		r.setWhy("the drive is full")
+	}
+}
+
+// setWhy notes the first reason for leaving something to the next trip.
+func (r *run) setWhy(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why == "" {
+		r.why = why
+	}
+}
+
+// problem names one file that could not be read; the run goes on.
+func (r *run) problem(t *treeState, path string, err error) {
+	r.res.Problems++
+	r.rep.Problem(r.name(t, path), err)
+}
+
+// name is a path within a tree as people write it. It holds raw bytes.
+func (r *run) name(t *treeState, path string) string {
+	if path == "" {
+		return t.Name
+	}
+	return t.Name + "/" + path
+}

@@ -1,0 +1,233 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+	"waterlock/internal/wire"
+)
+
+const (
+	receiptSuffix   = ".receipt"
+	maxReceiptBytes = wire.MaxBody + 4096
+)
+
+// localReceipts lists the receipts kept at home by their numbers, the oldest first.
+func (s *site) localReceipts() ([]string, error) {
+	names, err := s.state.ReadDir(dirReceipts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for i := range names.Len() {
+		if _, ok := receiptNumber(names.At(i)); ok {
+			list = append(list, names.At(i))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b string) int {
+		x, _ := receiptNumber(a)
+		y, _ := receiptNumber(b)
+		if x < y {
+			return -1
+		}
+		return int(min(x-y, 1))
+	})
+	return list, nil
+}
+
+// receiptNumber reads the number of <number>-<hash>.receipt.
+func receiptNumber(name string) (uint64, bool) {
+	stem, ok := strings.CutSuffix(name, receiptSuffix)
+	digits, hash, found := strings.Cut(stem, "-")
+	if !ok || !found || len(hash) != 64 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return n, err == nil && n > 0
+}
+
+func (s *site) readReceipt(name string) (*courier.Receipt, error) {
+	data, err := disk.ReadAll(s.state, dirReceipts+"/"+name, maxReceiptBytes)
+	if err != nil {
+		return nil, err
+	}
+	r, err := courier.DecodeReceipt(data)
+	if err == nil && r.Route != s.route {
+		err = wire.ErrRoute
+	}
+	if err != nil {
+		return nil, fmt.Errorf("receipt %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// eachReceipt calls fn for the receipts kept at home, the oldest first. A damaged one is named and left out: the vault
+// says it all again with the next.
+func (s *site) eachReceipt(rep report.Reporter, fn func(*courier.Receipt) error) error {
+	names, err := s.localReceipts()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		r, err := s.readReceipt(name)
+		if err != nil {
+			rep.Warn("%v", err)
+			continue
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importReceipt looks for a receipt on the drive that is newer than all that home knows. A receipt is the vault's
+// whole state, so the newest alone suffices. It is durable at home before the ledger believes it: a run that ends in
+// between finds a ledger that does not fit its files, and folds them anew.
+func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (uint64, error) {
+	found, problems, err := d.ReadReceipts(s.route)
+	for _, p := range problems {
+		rep.Problem("receipt", p)
+	}
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	newest := found[0]
+	if newest.Receipt.Route != s.route || b.receipt != nil && newest.Receipt.Number <= b.receipt.Number {
+		return 0, nil
+	}
+	name := courier.ReceiptName(newest.Receipt.Number, newest.Bytes)
+	if err := disk.MkdirAll(s.state, dirReceipts, 0o700); err != nil {
+		return 0, err
+	}
+	if err := disk.Put(s.state, dirReceipts+"/"+name, newest.Bytes); err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, err
+	}
+	if b.receipt != nil && b.receipt.Epoch != newest.Receipt.Epoch {
+		rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew; home counts on what this receipt lists and on nothing before it", newest.Receipt.Number)
+		return newest.Receipt.Number, b.refold()
+	}
+	return newest.Receipt.Number, b.apply(newest.Receipt, false)
+}
+
+// apply lets a receipt change the ledger: bits that are newly set make chunks held; bits of a shipment seen for the
+// first time that are clear put their chunks back on the list; what is wanted or condemned is neither held nor aboard.
+// superseded: a receipt of an epoch that is over; what it acknowledged is no longer counted on.
+func (b *books) apply(r *courier.Receipt, superseded bool) error {
+	for i := range r.Taken {
+		if err := b.applyTaken(&r.Taken[i], superseded); err != nil {
+			return err
+		}
+	}
+	drop := slices.Clone(r.Condemned)
+	for _, w := range r.Wants {
+		drop = append(drop, w.ID)
+	}
+	if len(drop) > 0 {
+		if err := b.ledger.Drop(drop); err != nil {
+			return err
+		}
+	}
+	b.receipt = r
+	return nil
+}
+
+func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
+	before, seen := b.acks[t.Shipment]
+	if seen && before.All {
+		return nil
+	}
+	after := mergeTaken(before, t)
+	sh := b.fleet.byID(t.Shipment)
+	if sh == nil || sh.unusable {
+		b.acks[t.Shipment] = after
+		return nil
+	}
+	lists, err := b.matching(sh, t)
+	if err != nil {
+		b.rep.Warn("receipt %s of shipment %s cannot be read: %v", t.Shipment.Short(), sh.label, err)
+		return nil
+	}
+	base := uint32(0)
+	for _, name := range lists {
+		list, err := b.site.readList(sh, name)
+		if err != nil {
+			return err
+		}
+		var held, back []chunk.ID
+		for i, id := range list.ids {
+			now := t.Arrived(base + uint32(i))
+			was := seen && before.Arrived(base+uint32(i))
+			switch {
+			case now && !was:
+				held = append(held, id)
+			case !now && !seen:
+				back = append(back, id)
+			}
+		}
+		base += uint32(len(list.ids))
+		if superseded {
+			back, held = append(back, held...), nil
+		}
+		if err := errors.Join(b.ledger.MarkHeld(held), b.ledger.DropAboard(sh.ord, back)); err != nil {
+			return err
+		}
+	}
+	b.acks[t.Shipment] = after
+	return nil
+}
+
+// matching checks that the bits of a receipt count the same records as the chunk lists at home.
+func (b *books) matching(sh *shipment, t *courier.Taken) ([]string, error) {
+	total := uint64(0)
+	for _, name := range sh.packs {
+		list, err := b.site.readList(sh, name)
+		if err != nil {
+			return nil, err
+		}
+		total += uint64(len(list.ids))
+	}
+	if total != uint64(t.Records) {
+		return nil, fmt.Errorf("it counts %d records, home packed %d", t.Records, total)
+	}
+	return sh.packs, nil
+}
+
+// mergeTaken is all that two receipts acknowledge of one shipment.
+func mergeTaken(a *courier.Taken, b *courier.Taken) *courier.Taken {
+	out := &courier.Taken{Number: b.Number, Shipment: b.Shipment, Records: b.Records, All: b.All}
+	if a != nil && a.All {
+		out.All = true
+	}
+	if out.All {
+		return out
+	}
+	out.Bits = slices.Clone(b.Bits)
+	if a != nil && len(a.Bits) == len(out.Bits) {
+		for i := range out.Bits {
+			out.Bits[i] |= a.Bits[i]
+		}
+	}
+	out.All = true
+	for i := range out.Records {
+		if !out.Arrived(i) {
+			out.All = false
+			break
+		}
+	}
+	if out.All {
+		out.Bits = nil
+	}
+	return out
+}

@@ -1,0 +1,83 @@
+package home
+
+import (
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/snapshot"
+)
+
+// settle decides how an entry of the spool goes into the snapshot. A file all of whose chunks are held or aboard is
+// whole. Else it is pending: it keeps the content of the last version that was carried, and names what has been
+// carried of the new one.
+func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
+	if e.Entry.Kind != disk.KindFile || e.Entry.Unseen {
+		return nil
+	}
+	if hasContent(e) {
+		if trusted && prev != nil && hasContent(prev) && prev.Entry.Hash == e.Entry.Hash {
+			return nil
+		}
+		whole, err := r.allKnown(e.Entry.Content)
+		if err != nil || whole {
+			return err
+		}
+	}
+	fresh := e.Entry.Carried
+	if len(fresh) == 0 {
+		fresh = e.Entry.Content
+	}
+	carried, err := r.onlyKnown(fresh)
+	if err != nil {
+		return err
+	}
+	e.Entry.Pending, e.Flags = true, e.Flags|snapshot.NotRead
+	e.Entry.Content, e.Entry.Hash, e.Entry.Carried = nil, chunk.ContentHash{}, carried
+	if prev == nil || prev.Entry.Kind != disk.KindFile {
+		return nil
+	}
+	e.Entry.Content, e.Entry.Hash = prev.Entry.Content, prev.Entry.Hash
+	before, err := r.onlyKnown(prev.Entry.Carried)
+	if err != nil {
+		return err
+	}
+	if length(before) > length(carried) { // this time it was read less far
+		e.Entry.Carried = before
+	}
+	return nil
+}
+
+func (r *run) allKnown(content []snapshot.Extent) (bool, error) {
+	for _, x := range content {
+		if x.Hole {
+			continue
+		}
+		if known, err := r.known(x.ID); err != nil || !known {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// onlyKnown are the chunks of a list that are held or aboard, without the holes between them.
+func (r *run) onlyKnown(content []snapshot.Extent) (out []snapshot.Extent, err error) {
+	for _, x := range content {
+		if x.Hole {
+			continue
+		}
+		known, err := r.known(x.ID)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}
+
+func length(content []snapshot.Extent) (n int64) {
+	for _, x := range content {
+		n += x.Length
+	}
+	return n
+}

@@ -1,0 +1,189 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// Status says how a route stands: what of each tree is held, aboard or pending, and what is on which drive. It needs
+// no drive, and reads nothing of the trees: it tells of them as the last pack saw them.
+func Status(ctx context.Context, o StatusOptions) (res StatusResult, err error) {
+	dir, err := routeDir(o.State, o.Route)
+	if err != nil {
+		return res, err
+	}
+	s, err := openSite(dir, "")
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	res, err = s.status(ctx, orDiscard(o.Report))
+	res.Config = filepath.Join(dir, configFile)
+	return res, err
+}
+
+func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResult, err error) {
+	res.Route, res.RouteID = s.cfg.Name, s.cfg.RouteID
+	f, err := s.loadFleet(rep)
+	if err != nil {
+		return res, err
+	}
+	b, err := s.openBooks(f, rep)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, b.close(err == nil)) }()
+	newest := uint64(0)
+	if f.newest != nil {
+		newest = f.newest.Snapshot.Number
+		res.Snapshot, res.SnapshotAt = newest, f.newest.Snapshot.Time
+	}
+	if r := b.receipt; r != nil {
+		res.Vault, res.Receipt, res.ReceiptAt, res.Arrived = r.VaultName, r.Number, r.Time, r.NewestArrived
+		res.VaultFree, res.VaultTotal, res.Wants = r.Free, r.Total, int64(len(r.Wants))
+	}
+	scans, err := s.lastScans(newest)
+	if err != nil {
+		return res, err
+	}
+	for _, tree := range s.cfg.Trees {
+		t := TreeStatus{Tree: tree.Name, Path: tree.Path}
+		if f.newest != nil {
+			if rec, ok := f.newest.Snapshot.Tree(tree.Name); ok {
+				t.Stopped, t.LastSeen = rec.Stopped, f.newest.Snapshot.Time
+			}
+		}
+		if err := b.countTree(ctx, scans[tree.Name], &t); err != nil {
+			return res, err
+		}
+		res.Trees = append(res.Trees, t)
+	}
+	return res, b.countShipments(&res)
+}
+
+// countTree looks up every chunk of the last scan.
+func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error {
+	live := b.fleet.live(0)
+	return eachScanned(b.site.state, scan, func(e *snapshot.ScanEntry) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if e.Entry.Unseen {
+			t.Unseen++
+		}
+		if e.Entry.Kind != disk.KindFile {
+			return nil
+		}
+		t.Files++
+		t.Bytes += e.Entry.Size
+		state := index.Held
+		if !hasContent(e) && !e.Entry.Unseen {
+			state = index.None
+		}
+		for _, x := range e.Entry.Content {
+			if x.Hole || state == index.None {
+				continue
+			}
+			st, err := b.ledger.Known(x.ID, live)
+			if err != nil {
+				return err
+			}
+			state = min(state, st)
+		}
+		switch state {
+		case index.Held:
+			t.HeldFiles++
+			t.HeldBytes += e.Entry.Size
+		case index.Aboard:
+			t.AboardFiles++
+			t.AboardBytes += e.Entry.Size
+		default:
+			t.PendingFiles++
+			t.PendingBytes += max(0, e.Entry.Size-length(e.Entry.Carried))
+		}
+		return nil
+	})
+}
+
+// countShipments lists what is out, and the drives that carried something.
+func (b *books) countShipments(res *StatusResult) error {
+	drives := map[courier.DriveID]int{}
+	for _, sh := range b.fleet.all {
+		if sh.unusable {
+			continue
+		}
+		i, ok := drives[sh.drive]
+		if !ok {
+			i = len(res.Drives)
+			drives[sh.drive] = i
+			res.Drives = append(res.Drives, DriveStatus{ID: sh.drive.String(), Label: sh.label})
+		}
+		d := &res.Drives[i]
+		seen := sh.opened
+		if sh.number != 0 {
+			seen = sh.time
+		}
+		if seen.After(d.LastSeen) {
+			d.LastSeen, d.Label = seen, sh.label
+		}
+		if sh.number != 0 && b.ackedInFull(sh.id) {
+			continue
+		}
+		st := ShipmentStatus{Snapshot: sh.number, Shipment: sh.id.String(), Drive: sh.label, Time: seen, Bytes: sh.size, State: b.stateOf(sh)}
+		if sh.number == 0 {
+			var err error
+			if st.Bytes, err = b.openBytes(sh); err != nil {
+				return err
+			}
+		}
+		res.Shipments = append(res.Shipments, st)
+		switch {
+		case sh.number == 0:
+			d.Open = true
+		case sh.counts():
+			d.Aboard = append(d.Aboard, sh.number)
+		}
+		if sh.number == 0 || sh.counts() {
+			d.Bytes += st.Bytes
+		}
+	}
+	return nil
+}
+
+func (b *books) stateOf(sh *shipment) string {
+	switch {
+	case sh.lost:
+		return "lost"
+	case sh.missing:
+		return "missing"
+	case sh.number == 0:
+		return "open"
+	case !sh.aboard:
+		return "unfinished"
+	case b.acks[sh.id] != nil:
+		return "partly"
+	}
+	return "aboard"
+}
+
+func (b *books) openBytes(sh *shipment) (n int64, err error) {
+	for _, name := range sh.packs {
+		if packKind(name) != chunk.Data {
+			continue
+		}
+		list, err := b.site.readList(sh, name)
+		if err != nil {
+			return 0, err
+		}
+		n += list.ref.Size
+	}
+	return n, nil
+}

@@ -1,0 +1,258 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
+)
+
+// treeState is one tree in this run: what was known of it, and what the survey found.
+type treeState struct {
+	Tree
+	lastScan   string               // file of the last scan; "" = none
+	lastRecord *snapshot.TreeRecord // of the newest snapshot; nil = none
+	stopped    *StoppedTree
+	root       disk.FS // nil: missing (and allowed to be), or stopped
+
+	survey survey
+}
+
+// survey is what a walk without reading content found.
+type survey struct {
+	files, dirs, others int64
+	bytes               int64
+	toReadFiles, toRead int64
+	metaBytes           int64 // upper bound of the stream's plain bytes
+	lastFiles           int64 // files of the last scan
+	lastEntries         int64 // its entries beneath the root
+	gone                int64 // files of the last scan that are not there
+	found               int64 // of these, found again under another name
+	rootDev, lastDev    uint64
+	newFiles            []inodeKey // that may be moved ones
+	averageChunk        int64
+}
+
+// surveyTree walks a tree beside its last scan and reads metadata only: how much there is to do, how much room the
+// stream will need, and what the guards want to know. It is done before anything of the tree is written.
+func (r *run) surveyTree(ctx context.Context, t *treeState) error {
+	root, err := r.site.openTree(t.Tree)
+	if err != nil {
+		r.guardRoot(t, err)
+		return nil
+	}
+	t.root = root
+	last, err := openScan(r.site.state, t.lastScan)
+	if err != nil {
+		return err
+	}
+	defer last.close()
+	hints, err := r.openHints(t)
+	if err != nil {
+		return err
+	}
+	defer closeHints(hints)
+
+	s := &t.survey
+	s.averageChunk = averageChunk(r.params)
+	blind := blindSpot{}
+	passed := func(e *snapshot.ScanEntry) error {
+		s.countLast(e)
+		if blind.covers(e.Entry.Path) {
+			s.metaBytes += itemBytes(&e.Entry)
+		} else if e.Entry.Kind == disk.KindFile {
+			s.gone++
+		}
+		return nil
+	}
+	err = snapshot.Walk(ctx, root, r.walkOptions(), func(n *snapshot.Node) error {
+		if r.stopRequested() {
+			return errStopped
+		}
+		prev, err := last.seek(n.Entry.Path, passed)
+		if err != nil {
+			return err
+		}
+		if prev != nil {
+			s.countLast(prev)
+			defer last.took(prev)
+		}
+		if n.Entry.Path == "" {
+			s.rootDev = n.Local.Dev
+		}
+		if blind.meets(n) {
+			return nil
+		}
+		s.count(n, prev, r.hinted(hints, n))
+		if r.site.skips(n) {
+			return snapshot.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("tree %s: %w", t.Name, err)
+	}
+	if err := last.rest(passed); err != nil {
+		return err
+	}
+	if last != nil && last.torn != nil {
+		r.rep.Warn("the last scan of tree %s is damaged: some files are read again", t.Name)
+	}
+	r.rep.Add(0, s.files)
+	return nil
+}
+
+// blindSpot is the place in a walk that could not be read: what the last scan knows beneath it is repeated as unseen.
+type blindSpot struct {
+	path string
+	on   bool
+}
+
+// meets takes a node that could not be read for a blind spot. Only directories and what could not even be named by
+// its kind have anything beneath them.
+func (b *blindSpot) meets(n *snapshot.Node) bool {
+	if n.Err == nil {
+		return false
+	}
+	if n.Entry.Kind == 0 || n.Entry.Kind == disk.KindDir {
+		b.path, b.on = n.Entry.Path, true
+	}
+	return true
+}
+
+func (b *blindSpot) covers(path string) bool { return b.on && snapshot.Under(path, b.path) }
+
+func (s *survey) countLast(e *snapshot.ScanEntry) {
+	if e.Entry.Path == "" {
+		s.lastDev = e.Local.Dev
+		return
+	}
+	s.lastEntries++
+	if e.Entry.Kind == disk.KindFile {
+		s.lastFiles++
+	}
+}
+
+func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) {
+	switch n.Entry.Kind {
+	case disk.KindFile:
+		s.files++
+		s.bytes += n.Entry.Size
+	case disk.KindDir:
+		s.dirs++
+	default:
+		s.others++
+	}
+	if n.Entry.Kind != disk.KindFile || reusable(n, prev) {
+		e := &n.Entry
+		if prev != nil {
+			e = &prev.Entry
+		}
+		s.metaBytes += itemBytes(e) + itemSlack
+		return
+	}
+	s.metaBytes += itemBytes(&n.Entry) + itemSlack + extentBytes*(n.Entry.Size/s.averageChunk+2)
+	if prev != nil {
+		s.metaBytes += itemBytes(&prev.Entry) // it may end as pending and keep the previous content
+	}
+	if hinted {
+		return
+	}
+	s.toReadFiles++
+	s.toRead += n.Entry.Size
+	if prev == nil && len(s.newFiles) < maxMoveKeys {
+		s.newFiles = append(s.newFiles, keyOf(n.Local, &n.Entry))
+	}
+}
+
+// What an entry takes in a stream, at most.
+const (
+	itemSlack   = 160 // fields of fixed size, owners' names, a few small attributes
+	extentBytes = 37
+)
+
+// averageChunk is what chunks have on average, a third taken off to be on the safe side.
+func averageChunk(p chunk.Params) int64 { return (int64(p.Min) + 1<<p.AverageBits) * 2 / 3 }
+
+func itemBytes(e *snapshot.Entry) int64 {
+	_, name := snapshot.Split(e.Path)
+	n := int64(len(name)) + int64(len(e.Target)) + extentBytes*int64(len(e.Content)+len(e.Carried))
+	for i := range e.Xattrs {
+		n += int64(len(e.Xattrs[i].Name) + len(e.Xattrs[i].Value) + 4)
+	}
+	return n
+}
+
+// reusable tells whether a file is as it was when prev was written: same size, mtime, ctime and inode, and its whole
+// content is known.
+func reusable(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
+	return prev != nil && unchanged(n, prev) && hasContent(prev)
+}
+
+func unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
+	a, b := &n.Entry, &prev.Entry
+	return a.Kind == b.Kind && a.Size == b.Size && a.MTime == b.MTime && n.Local.CTime == prev.Local.CTime && n.Local.Ino == prev.Local.Ino
+}
+
+func hasContent(e *snapshot.ScanEntry) bool {
+	return e.Entry.Kind == disk.KindFile && !e.Entry.Pending && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero()
+}
+
+func (r *run) walkOptions() snapshot.WalkOptions {
+	return snapshot.WalkOptions{FollowDevices: !r.site.cfg.Pack.OneFileSystem}
+}
+
+var scanFile = regexp.MustCompile(`^(.+)-([0-9]{8,20})\.scan$`)
+
+func scanName(tree string, number uint64) string {
+	return fmt.Sprintf("%s/%s-%08d.scan", dirScan, tree, number)
+}
+
+// lastScans finds the newest scan of each tree that belongs to a snapshot whose commit is durable at home: scans are
+// written before the commit, and one without it never counts.
+func (s *site) lastScans(newest uint64) (map[string]string, error) {
+	scans, numbers := map[string]string{}, map[string]uint64{}
+	names, err := s.state.ReadDir(dirScan)
+	if errors.Is(err, fs.ErrNotExist) {
+		return scans, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range names.Len() {
+		m := scanFile.FindStringSubmatch(names.At(i))
+		if m == nil {
+			continue
+		}
+		n, err := strconv.ParseUint(m[2], 10, 64)
+		if err != nil || n > newest || n < numbers[m[1]] {
+			continue
+		}
+		scans[m[1]], numbers[m[1]] = dirScan+"/"+names.At(i), n
+	}
+	return scans, nil
+}
+
+// removeScans removes all scans of a tree but one.
+func (s *site) removeScans(rep report.Reporter, keep map[string]string) {
+	names, err := s.state.ReadDir(dirScan)
+	if err != nil {
+		return
+	}
+	for i := range names.Len() {
+		m := scanFile.FindStringSubmatch(names.At(i))
+		if m == nil || keep[m[1]] == dirScan+"/"+names.At(i) {
+			continue
+		}
+		if err := s.state.Remove(dirScan + "/" + names.At(i)); err != nil {
+			rep.Verbose("%v", err)
+		}
+	}
+}
