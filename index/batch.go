@@ -204,18 +204,10 @@ func (c *Catalog) apply(ops []op) error {
 // dropContainer deletes the container's chunks, a batch at a time, then its
 // own row.
 func (c *Catalog) dropContainer(id ContainerID) error {
-	var bad error
-	err := c.s.deleteAll(containerKey('r', id), func(key, value []byte, rows []row) []row {
+	err := c.s.deleteAll(containerKey('r', id), func(key, value []byte, rows []row) ([]row, error) {
 		_, chunkID, _, err := decodeReverse(key, value)
-		if err != nil {
-			bad = err
-			return rows
-		}
-		return append(rows, row{key: placeKey(chunkID, id)})
+		return append(rows, row{key: placeKey(chunkID, id)}), err
 	})
-	if err == nil {
-		err = bad
-	}
 	if err != nil {
 		return err
 	}

@@ -247,7 +247,7 @@ func (c *Catalog) Stats() (st Stats, err error) {
 		for prefix, n := range map[string]*int64{
 			"c": &st.Places, "k": &st.Containers, "p": &st.Paths, "w": &st.Wants, "t": &st.Checked,
 		} {
-			err := eachIn(txn, []byte(prefix), func(_, _ []byte) error { *n++; return nil })
+			err := eachIn(txn, []byte(prefix), nil, func(_, _ []byte) error { *n++; return nil })
 			if err != nil {
 				return err
 			}

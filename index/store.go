@@ -46,8 +46,7 @@ const (
 	// of Badger's own format, so that an older index is rebuilt.
 	schema = 1
 
-	memTableSize = 8 << 20
-	batchRows    = 1 << 15 // rows that are gathered, sorted and written together
+	batchRows = 1 << 13 // rows that are gathered, sorted and written together
 )
 
 // store is Badger in a directory of ours, under the rules of the package
@@ -124,8 +123,10 @@ func (s *store) openBadger() (err error) {
 		}
 	}()
 	// Without compression Badger reads blocks where they lie, in the mapped
-	// tables: no block cache, no index cache, and what it holds in memory is
-	// two memtables and the tables being built by a compaction.
+	// tables: no block cache, no index cache. What it holds in memory is two
+	// or three memtables, and the tables that a compaction builds at once:
+	// hence tables of one small size on all levels. A wide first level and a
+	// patient level zero save much of the rewriting that random keys cost.
 	opt := badger.DefaultOptions(filepath.Join(s.dir, badgerDir)).
 		WithLogger(nil).
 		WithMetricsEnabled(false).
@@ -136,14 +137,18 @@ func (s *store) openBadger() (err error) {
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithChecksumVerificationMode(options.OnBlockRead).
-		WithMemTableSize(memTableSize).
+		WithMemTableSize(8 << 20).
 		WithNumMemtables(2).
-		WithNumLevelZeroTables(4).
-		WithNumLevelZeroTablesStall(8).
+		WithBaseTableSize(4 << 20).
+		WithBaseLevelSize(64 << 20).
+		WithNumLevelZeroTables(6).
+		WithNumLevelZeroTablesStall(12).
 		WithNumCompactors(2).
+		WithNumGoroutines(1).
 		WithValueThreshold(2 * MaxMeta). // all values stay beside their keys
 		WithValueLogFileSize(1 << 20).
 		WithBypassLockGuard(true) // s.lock is ours, and is given up even if Open panics
+	opt.TableSizeMultiplier = 1
 	s.db, err = badger.Open(opt)
 	return err
 }
@@ -228,9 +233,9 @@ func (s *store) guard(err *error) {
 	}
 }
 
-// write writes rows, sorted by key; of equal keys the last. A lack of room is
-// found before anything is written and does not spoil the index. Call it with
-// s.mu held.
+// write writes rows, sorted by key; of equal keys the last. After an error,
+// a lack of room included, some of what the caller means to write is missing:
+// the index has failed. Call it with s.mu held.
 func (s *store) write(rows []row) (err error) {
 	if len(rows) == 0 {
 		return nil
@@ -239,12 +244,12 @@ func (s *store) write(rows []row) (err error) {
 		return err
 	}
 	if err := s.room(); err != nil {
-		return err
+		return s.fail(err)
 	}
 	defer s.guard(&err)
-	slices.SortStableFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
+	sortRows(rows)
 	wb := s.db.NewWriteBatch()
-	wb.SetMaxPendingTxns(4)
+	wb.SetMaxPendingTxns(2)
 	defer wb.Cancel()
 	for i, r := range rows {
 		if i+1 < len(rows) && bytes.Equal(r.key, rows[i+1].key) {
@@ -304,15 +309,16 @@ func getIn(txn *badger.Txn, key, buf []byte) ([]byte, error) {
 // each calls fn for all rows of a prefix in the order of their keys. The
 // slices are good until fn returns. errStop ends it without an error.
 func (s *store) each(prefix []byte, fn func(key, value []byte) error) error {
-	return s.view(func(txn *badger.Txn) error { return eachIn(txn, prefix, fn) })
+	return s.view(func(txn *badger.Txn) error { return eachIn(txn, prefix, nil, fn) })
 }
 
 var errStop = errors.New("stop")
 
-func eachIn(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) error {
+// eachIn is each from a key on, nil for the first.
+func eachIn(txn *badger.Txn, prefix, from []byte, fn func(key, value []byte) error) error {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
-	for it.Rewind(); it.Valid(); it.Next() {
+	for it.Seek(from); it.Valid(); it.Next() {
 		item := it.Item()
 		err := item.Value(func(v []byte) error { return fn(item.Key(), v) })
 		if err == errStop {
@@ -326,19 +332,23 @@ func eachIn(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) er
 }
 
 // deleteAll deletes all rows of a prefix, a batch at a time. Call it with
-// s.mu held. more may add rows that go with a deleted one.
-func (s *store) deleteAll(prefix []byte, more func(key, value []byte, rows []row) []row) error {
+// s.mu held. more, if not nil, may add rows that go with a deleted one.
+func (s *store) deleteAll(prefix []byte, more func(key, value []byte, rows []row) ([]row, error)) error {
+	from := prefix
 	for {
 		var rows []row
-		err := s.each(prefix, func(key, value []byte) error {
-			rows = append(rows, row{key: bytes.Clone(key)})
-			if more != nil {
-				rows = more(key, value, rows)
-			}
-			if len(rows) >= batchRows {
-				return errStop
-			}
-			return nil
+		err := s.view(func(txn *badger.Txn) error {
+			return eachIn(txn, prefix, from, func(key, value []byte) (err error) {
+				from = bytes.Clone(key) // the next batch need not pass what this one deletes
+				rows = append(rows, row{key: from})
+				if more != nil {
+					rows, err = more(key, value, rows)
+				}
+				if err == nil && len(rows) >= batchRows {
+					err = errStop
+				}
+				return err
+			})
 		})
 		if err != nil || len(rows) == 0 {
 			return err
@@ -365,4 +375,8 @@ func notNil(v []byte) []byte {
 		return []byte{}
 	}
 	return v
+}
+
+func sortRows(rows []row) {
+	slices.SortStableFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
 }
