@@ -137,6 +137,9 @@ func (b *Batch) prepare(ctx context.Context, a Action, it *item) error {
 	if err := v.allowed(p); err != nil {
 		return err
 	}
+	if err := index.CheckPath(a.Tree, p); err != nil {
+		return err
+	}
 	key := pathKey{a.Tree, p}
 	if b.seen[key] {
 		return errors.New("path is in this batch already")

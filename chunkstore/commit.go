@@ -336,4 +336,3 @@ func (s *Store) readRecord(seq uint64, given bool) (*record, map[int]bool, error
 	}
 	return rec, void, nil
 }
-

@@ -213,7 +213,7 @@ func (b *Batch) movable(v *volume, e *snapshot.Entry) (*index.Container, error) 
 }
 
 // leaves reports whether a container's inode may take another path: it is a
-// kept version, or the newest snapshot does not have it where it lies.
+// kept version, or is being replaced in this batch, or the newest snapshot does not have it where it lies.
 func (b *Batch) leaves(v *volume, c *index.Container, e *snapshot.Entry) (bool, error) {
 	cv := b.s.vols[c.Tree]
 	if cv == nil || cv.shelf != v.shelf {
@@ -223,20 +223,17 @@ func (b *Batch) leaves(v *volume, c *index.Container, e *snapshot.Entry) (bool, 
 	if err != nil {
 		return false, whole(err)
 	}
-	// What this batch has touched stays where the batch puts it.
-	if !ok || was.Kind != c.Kind || was.Tree != c.Tree || was.Name != c.Name {
+	touched := ok && (was.Kind != c.Kind || was.Tree != c.Tree || was.Name != c.Name)
+	switch {
+	case !ok:
+		return false, nil
+	case c.Kind == index.Kept: // or becomes so in this batch
+	case c.Kind != index.Mirror || touched:
+		return false, nil // it stays where this batch puts it
+	case b.opts.Leaving == nil || !b.opts.Leaving(c.Tree, c.Name, c.Hash):
 		return false, nil
 	}
-	switch c.Kind {
-	case index.Kept:
-	case index.Mirror:
-		if b.opts.Leaving == nil || !b.opts.Leaving(c.Tree, c.Name, c.Hash) {
-			return false, nil
-		}
-	default:
-		return false, nil
-	}
-	f, name, err := b.s.locate(*c)
+	f, name, err := b.s.locate(was)
 	if err != nil {
 		return false, nil
 	}
@@ -247,7 +244,11 @@ func (b *Batch) leaves(v *volume, c *index.Container, e *snapshot.Entry) (bool, 
 // prepareMove stages another name of an inode that leaves its place. The old
 // name goes by an action of its own, or stays while deletions are not applied.
 func (b *Batch) prepareMove(v *volume, c *index.Container, it *item) error {
-	_, from, err := b.s.locate(*c)
+	was, ok, err := b.s.cat.Container(c.ID) // where it is as yet
+	if err != nil || !ok {
+		return whole(err)
+	}
+	_, from, err := b.s.locate(was)
 	if err != nil {
 		return err
 	}

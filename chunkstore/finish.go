@@ -92,7 +92,27 @@ func (f *finisher) try(i int, step func(a *action, v *volume) error) {
 		f.errs[i] = fmt.Errorf("tree %q has no volume", a.tree)
 		return
 	}
-	f.errs[i] = step(a, v)
+	if f.errs[i] = step(a, v); f.errs[i] != nil && f.asWanted(a, v) {
+		f.errs[i] = nil
+	}
+}
+
+// asWanted reports whether an action that failed has had its effect all the
+// same: what counts is what is there.
+func (f *finisher) asWanted(a *action, v *volume) bool {
+	if v == nil || a.kind == actMeta || a.kind == actDrop {
+		return false
+	}
+	st, found, err := stat(v.FS, v.name(a.path))
+	switch {
+	case err != nil:
+		return false
+	case a.kind == actRemove:
+		return !found
+	case a.kind == actDir:
+		return found && st.Kind == disk.KindDir
+	}
+	return found && st.Ino == a.node.ino && st.Kind == a.entry.Kind
 }
 
 // aside is the name that what lies in the way gets, "" for none.

@@ -28,7 +28,7 @@ type Store struct {
 	seq     uint64 // of the last install record
 	broken  error  // a batch could not be finished
 
-	absent  map[*shelf]bool // at Open: shelves without our directories
+	absent map[*shelf]bool // at Open: shelves without our directories
 
 	handles handles
 	moves   sync.RWMutex // held while containers change their names
@@ -161,5 +161,6 @@ func (s *Store) mkdirsVolumes() error {
 			return err
 		}
 	}
+	s.absent = nil
 	return nil
 }
