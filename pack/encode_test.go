@@ -24,10 +24,10 @@ func TestEncodeStoresRawUnlessItSaves(t *testing.T) {
 			"one byte":      {[]byte{1}, Raw},
 			"short text":    {text(60), Raw},
 			"text":          {text(100_000), Zstd},
-			"zeros":         {make([]byte, MaxPlain), Zstd},
-			"noise":         {random(1, 1<<20), Raw},
-			"saves too few": {append(random(2, 1<<20), make([]byte, 20<<10)...), Raw},
-			"saves enough":  {append(random(2, 1<<20), make([]byte, 80<<10)...), Zstd},
+			"zeros":         {make([]byte, 300_000), Zstd},
+			"noise":         {random(1, 300_000), Raw},
+			"saves too few": {append(random(2, 300_000), make([]byte, 5_000)...), Raw},
+			"saves enough":  {append(random(2, 300_000), make([]byte, 20_000)...), Zstd},
 		} {
 			for _, k := range []chunk.Kind{chunk.Data, chunk.Stream} {
 				s, err := e.Encode(k, c.plain, nil)
@@ -48,6 +48,17 @@ func TestEncodeStoresRawUnlessItSaves(t *testing.T) {
 		if e.Faults() != 0 {
 			t.Errorf("%d faults", e.Faults())
 		}
+	}
+}
+
+func TestTheLargestChunkIsEncoded(t *testing.T) {
+	plain := append(text(MaxPlain/2), random(1, MaxPlain/2)...)
+	s, err := newEncoder(t, 0).Encode(chunk.Data, plain, nil)
+	if err != nil || s.Encoding != Zstd {
+		t.Fatal(s.Encoding, err)
+	}
+	if got, err := DecodeStored(chunk.Data, s, nil); err != nil || !bytes.Equal(got, plain) {
+		t.Error(err)
 	}
 }
 

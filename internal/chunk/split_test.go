@@ -79,7 +79,7 @@ func (s *stutter) Read(p []byte) (int, error) {
 }
 
 func TestChunksAreThoseOfTheChunker(t *testing.T) {
-	content := noise(1, 24<<20)
+	content := noise(1, 12<<20)
 	params := Params{testPolynomial, DefaultMin, DefaultMax, DefaultAverageBits}
 	ours := split(t, params, bytes.NewReader(content))
 	theirs := chunker.New(bytes.NewReader(content), testPolynomial)
@@ -122,7 +122,7 @@ func TestAnInsertionChangesFewChunks(t *testing.T) {
 }
 
 func TestNextDoesNotAllocate(t *testing.T) {
-	content := noise(4, 4<<20)
+	content := noise(4, 256<<10)
 	s := NewSplitter(smallParams)
 	buf := make([]byte, 0, smallParams.Max)
 	r := bytes.NewReader(content)
