@@ -48,7 +48,7 @@ type sentShipment struct {
 
 // trip is what is special about one run of pack.
 type trip struct {
-	packSize int64                       // 0: one pack
+	packSize int64                        // 0: one pack
 	pending  func(tree, path string) bool // new content stays at home
 	unseen   func(tree, path string) bool // cannot be read
 	stopped  map[string]string            // tree → reason

@@ -224,3 +224,11 @@ func flip(t testing.TB, path string, off int64) {
 func (w *world) shipmentDir(s *sentShipment) string {
 	return filepath.Join(s.drive, "waterlock", w.home.route.ID.String(), "shipments", s.id.String())
 }
+
+func (w *world) verify(o VerifyOptions) VerifyResult {
+	w.t.Helper()
+	o.Vault, o.Report = w.vault, w.reporter()
+	r, err := Verify(context.Background(), o)
+	must(w.t, err)
+	return r
+}
