@@ -1,0 +1,274 @@
+package home
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+	"waterlock/internal/disk"
+	"waterlock/snapshot"
+)
+
+func (w *world) someFiles() {
+	w.write("a/one", 100_000, 1)
+	w.write("a/two", 50_000, 2)
+	w.write("b", 10, 3)
+	w.write("empty", 0, 0)
+	w.write("zero/deep/er/file", 300_000, 4)
+	must(w.t, os.Symlink("a/one", w.path("link")))
+	must(w.t, os.Mkdir(w.path("void"), 0o700))
+	must(w.t, os.WriteFile(w.path("text"), []byte(strings.Repeat("water under the bridge ", 5000)), 0o600))
+	settleClock()
+}
+
+func TestTwoPacksWithAReceiptInBetween(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	first := w.pack()
+	if first.Snapshot != 1 || first.Pending != 0 || first.Incomplete() || first.ChunksNew == 0 {
+		t.Fatalf("%+v", first)
+	}
+	if got := w.read.Load(); got != first.BytesRead || got != first.Bytes {
+		t.Errorf("read %d bytes, said %d, of %d", got, first.BytesRead, first.Bytes)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+	v.receipt(w.drive)
+
+	w.write("new", 40_000, 9)
+	must(t, os.Remove(w.path("b")))
+	must(t, os.Rename(w.path("a/one"), w.path("moved")))
+	settleClock()
+	second := w.pack()
+	if len(second.Receipts) != 1 || second.Snapshot != 2 || second.Moved != 1 {
+		t.Fatalf("%+v", second)
+	}
+	if second.BytesRead != 40_000 {
+		t.Errorf("read %d bytes, of which 40000 are new", second.BytesRead)
+	}
+	v.take(w.drive)
+	v.equals()
+	if _, ok := v.entries(v.records[1], "docs")["b"]; !ok {
+		t.Error("the first snapshot has lost a file")
+	}
+
+	third := w.pack()
+	if third.BytesRead != 0 || third.ChunksNew != 0 || third.Snapshot != 3 {
+		t.Errorf("nothing changed: %+v", third)
+	}
+}
+
+// What is aboard counts on its own drive and on all others, once its shipment is closed.
+func TestAboardCountsOnceCommitted(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	w.newDrive("B")
+	res := w.pack()
+	if res.ChunksNew != 0 || res.BytesRead != 0 || res.Snapshot != 2 {
+		t.Fatalf("carried again: %+v", res)
+	}
+	// The snapshot can be read where only this shipment arrived: its stream chunks came along.
+	v := w.newVault()
+	v.take(w.drive)
+	if got := v.entries(v.newest, "docs"); len(got) != 12 {
+		t.Errorf("%d entries", len(got))
+	}
+}
+
+func TestEqualContentIsCarriedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.write("x", 200_000, 7)
+	w.write("y/z", 200_000, 7)
+	must(t, os.Link(w.path("x"), w.path("hard")))
+	settleClock()
+	res := w.pack()
+	if res.BytesNew != 200_000 {
+		t.Errorf("carried %d bytes", res.BytesNew)
+	}
+	if res.BytesRead != 400_000 {
+		t.Errorf("read %d bytes: a hard link is read once, equal files each", res.BytesRead)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+	got := v.entries(v.newest, "docs")
+	if got["x"].LinkGroup == 0 || got["x"].LinkGroup != got["hard"].LinkGroup {
+		t.Error("the hard link is lost")
+	}
+}
+
+func TestAnInsertionCostsFewChunks(t *testing.T) {
+	w := newWorld(t)
+	size := 64 << 20
+	if testing.Short() {
+		size = 8 << 20
+	}
+	w.cfg.Chunker.Min, w.cfg.Chunker.Max, w.cfg.Chunker.AverageBits = 64<<10, 1<<20, 17
+	w.opts.PackSize = 16 << 20
+	data := random(size, 1)
+	must(t, os.WriteFile(w.path("big"), data, 0o644))
+	settleClock()
+	w.pack()
+	mid := size / 2
+	data = append(data[:mid:mid], append(random(64<<10, 2), data[mid:]...)...)
+	must(t, os.WriteFile(w.path("big"), data, 0o644))
+	settleClock()
+	res := w.pack()
+	if res.BytesNew > 2<<20 {
+		t.Errorf("an insertion of 64 KiB cost %d bytes in %d chunks", res.BytesNew, res.ChunksNew)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+func TestALostIndexIsRebuilt(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.receipt(w.drive)
+	w.pack()
+	for _, harm := range []func(){
+		func() { must(t, os.RemoveAll(w.index)) },
+		func() { flipAll(t, w.index) },
+	} {
+		harm()
+		res := w.pack()
+		if res.ChunksNew != 0 || res.BytesRead != 0 {
+			t.Errorf("after losing the index: %+v", res)
+		}
+	}
+}
+
+// A wanted chunk is carried again, and of its file nothing else is read.
+func TestWantsAreServed(t *testing.T) {
+	w := newWorld(t)
+	w.write("big", 500_000, 1)
+	w.write("other", 5_000, 2)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	e := v.entries(v.newest, "docs")["big"]
+	x := e.Content[len(e.Content)/2]
+	rec, _ := v.newest.Tree("docs")
+	v.wants = []courier.Want{{ID: x.ID, Kind: chunk.Data}, {ID: rec.Chunks[0].ID, Kind: chunk.Stream}}
+	delete(v.chunks, x.ID)
+	delete(v.chunks, rec.Chunks[0].ID)
+	v.receipt(w.drive)
+	must(t, os.WriteFile(w.path("small"), []byte("changes the stream"), 0o644))
+	settleClock()
+	res := w.pack()
+	if res.ChunksNew != 2 || res.BytesRead != x.Length+18 {
+		t.Errorf("wanted a chunk of %d bytes: %+v", x.Length, res)
+	}
+	v.take(w.drive)
+	v.equals()
+	if len(v.entries(v.records[1], "docs")) == 0 {
+		t.Error("the wanted stream chunk did not come")
+	}
+}
+
+func TestUnreadableFileIsUnseen(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root reads everything: see TestFailingFileIsUnseen")
+	}
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	must(t, os.Chmod(w.path("a/one"), 0))
+	must(t, os.Chmod(w.path("zero"), 0))
+	defer os.Chmod(w.path("zero"), 0o755)
+	res := w.pack()
+	if res.Problems != 2 || !res.Incomplete() {
+		t.Errorf("%+v", res)
+	}
+}
+
+// failing makes names of a tree unreadable.
+type failing struct {
+	disk.FS
+	dir   string
+	files map[string]bool // that cannot be opened
+	dirs  map[string]bool // that cannot be listed
+}
+
+func (f *failing) Open(name string) (disk.File, error) {
+	if f.files[snapshot.Join(f.dir, name)] {
+		return nil, os.ErrPermission
+	}
+	return f.FS.Open(name)
+}
+
+func (f *failing) ReadDir(name string) (disk.Names, error) {
+	if f.dirs[f.dir] {
+		return disk.Names{}, os.ErrPermission
+	}
+	return f.FS.ReadDir(name)
+}
+
+func (f *failing) Sub(name string) (disk.FS, error) {
+	fs, err := f.FS.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	return &failing{FS: fs, dir: snapshot.Join(f.dir, name), files: f.files, dirs: f.dirs}, nil
+}
+
+func TestFailingFileIsUnseen(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	before := w.newVault()
+	before.take(w.drive)
+	old := before.entries(before.newest, "docs")
+
+	w.write("a/one", 70_000, 20) // new content that cannot be read
+	w.write("fresh", 5_000, 21)
+	settleClock()
+	w.trees["docs"] = &failing{FS: w.trees["docs"], files: map[string]bool{"a/one": true, "fresh": true}, dirs: map[string]bool{"zero/deep": true}}
+	res := w.pack()
+	if res.Problems != 3 || !res.Incomplete() || len(res.Stopped) != 0 {
+		t.Fatalf("%+v", res)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	got := v.entries(v.newest, "docs")
+	for _, path := range []string{"a/one", "zero/deep", "zero/deep/er", "zero/deep/er/file"} {
+		if got[path] == nil || !got[path].Unseen || got[path].Hash != old[path].Hash {
+			t.Errorf("%s is not the previous entry, unseen: %+v", path, got[path])
+		}
+	}
+	if got["fresh"] == nil || !got["fresh"].Unseen || !got["fresh"].Hash.IsZero() {
+		t.Errorf("fresh: %+v", got["fresh"])
+	}
+	if got["b"].Unseen || got["zero"].Unseen {
+		t.Error("what can be read is unseen")
+	}
+
+	// Readable again: everything is seen again, and what did not change is not read.
+	w.trees["docs"] = w.trees["docs"].(*failing).FS
+	if res := w.pack(); res.BytesRead != 75_000 || res.Unseen != 0 {
+		t.Errorf("%+v", res)
+	}
+	v.take(w.drive)
+	v.equals()
+}
+
+func flipAll(t *testing.T, dir string) {
+	t.Helper()
+	must(t, walkFiles(dir, func(path string) error {
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 {
+			return err
+		}
+		data[len(data)/2] ^= 0x10
+		return os.WriteFile(path, data, 0o600)
+	}))
+}
