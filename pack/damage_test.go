@@ -141,6 +141,26 @@ func TestEveryTruncationLeavesTheRecordsBeforeIt(t *testing.T) {
 	}
 }
 
+// Either of header and footer is enough to find all records without the table;
+// without both there is nothing to check them by.
+func TestHeaderOrFooterIsEnough(t *testing.T) {
+	b := smallPack(t, chunk.Data)
+	header, table, foot := 20, int(b.Places[5].End())+20, len(b.file)-20
+	for _, c := range []struct {
+		hit  []int
+		lost bool
+	}{{[]int{header, table}, false}, {[]int{table, foot}, false}, {[]int{header, foot}, true}} {
+		file := bytes.Clone(b.file)
+		for _, at := range c.hit {
+			file[at] ^= 4
+		}
+		o := checkAll(t, b, file)
+		if o.tableErr == nil || (o.err != nil) != c.lost || len(o.good) != len(b.plains) && !c.lost {
+			t.Errorf("damage at %v: %+v", c.hit, o)
+		}
+	}
+}
+
 func TestTrailingBytesAreRefused(t *testing.T) {
 	b := smallPack(t, chunk.Data)
 	for _, tail := range [][]byte{{0}, {0x0a}, make([]byte, 4096), b.file[len(b.file)-FooterSize:], b.file} {

@@ -130,6 +130,20 @@ func TestACompressorThatLiesIsFound(t *testing.T) {
 	}
 }
 
+// What did not decode to the same bytes is stored raw, and counted.
+func TestAMiscodedChunkIsStoredRaw(t *testing.T) {
+	e := newEncoder(t, 0)
+	plain := text(10_000)
+	var err error
+	if e.dec, err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(1024)); err != nil { // decodes nothing as large
+		t.Fatal(err)
+	}
+	s, err := e.Encode(chunk.Data, plain, nil)
+	if err != nil || s.Encoding != Raw || !bytes.Equal(s.Data, plain) || e.Faults() != 1 {
+		t.Errorf("%v, %d faults, %v", s.Encoding, e.Faults(), err)
+	}
+}
+
 // bomb is a frame of zeros that grows by 32,768 times.
 func bomb(size int, frameHeader ...byte) []byte {
 	b := append([]byte{0x28, 0xb5, 0x2f, 0xfd}, frameHeader...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -393,4 +394,28 @@ func TestCallbackErrorsStopTheScan(t *testing.T) {
 	if _, err := Check(r, size, func(Place, error) error { n++; return stop }); err != stop || n != 1 {
 		t.Errorf("Check: %v after %d", err, n)
 	}
+}
+
+func TestReaderIsSafeForConcurrentUse(t *testing.T) {
+	b := smallPack(t, chunk.Data)
+	rd, err := Open(reader(b.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			var buf []byte
+			for range 20 {
+				for i, p := range rd.Places() {
+					plain, err := rd.Read(p, buf)
+					if err != nil || !bytes.Equal(plain, b.plains[i]) {
+						t.Error(err)
+					}
+					buf = plain
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
