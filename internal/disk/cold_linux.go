@@ -116,8 +116,17 @@ func dropDeviceUnder(fd int) bool {
 	if st, err := statfd(dev); err != nil || st.Kind != KindBlockDevice {
 		return false
 	}
-	gone, err := drop(dev)
-	return gone && err == nil
+	// The driver may have written more than our sync asked of it: nothing
+	// evicts what is dirty.
+	for range evictTries {
+		if unix.Fsync(dev) != nil {
+			return false
+		}
+		if gone, err := drop(dev); err != nil || gone {
+			return err == nil
+		}
+	}
+	return false
 }
 
 // mountSource finds what is mounted as device dev: "/dev/sdb1".

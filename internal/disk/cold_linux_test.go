@@ -63,16 +63,21 @@ func flipInImage(t *testing.T, image string, marker []byte) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	all, err := io.ReadAll(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := bytes.Index(all, marker)
-	if at < 0 {
-		t.Fatal("the synced file is not in the image")
-	}
-	if _, err := f.WriteAt([]byte{all[at] ^ 1}, int64(at)); err != nil {
-		t.Fatal(err)
+	const sector = 512 // the marker is at the beginning of one
+	buf := make([]byte, 1<<20)
+	for off := int64(0); ; off += int64(len(buf)) {
+		n, err := f.ReadAt(buf, off)
+		for at := 0; at < n; at += sector {
+			if bytes.HasPrefix(buf[at:n], marker) {
+				if _, err := f.WriteAt([]byte{buf[at] ^ 1}, off+int64(at)); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+		}
+		if err != nil {
+			t.Fatal("the synced file is not in the image: ", err)
+		}
 	}
 }
 

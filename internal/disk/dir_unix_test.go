@@ -16,7 +16,7 @@ import (
 )
 
 func TestNamesOfADirectoryAreThrifty(t *testing.T) {
-	const n = 1_000_000
+	const n = 200_000
 	var b NamesBuilder
 	for i := range n {
 		if err := b.Add(fmt.Sprintf("IMG_%07d.jpeg", (i*7919)%n)); err != nil {
@@ -24,11 +24,11 @@ func TestNamesOfADirectoryAreThrifty(t *testing.T) {
 		}
 	}
 	names := b.Names()
-	if names.Len() != n || names.At(0) != "IMG_0000000.jpeg" || names.At(n-1) != "IMG_0999999.jpeg" {
+	if names.Len() != n || names.At(0) != "IMG_0000000.jpeg" || names.At(n-1) != "IMG_0199999.jpeg" {
 		t.Fatalf("%d names, from %q to %q", names.Len(), names.At(0), names.At(n-1))
 	}
-	if held := cap(names.at)*8 + len(names.arena)*5/4; held > 40<<20 {
-		t.Errorf("a million names of 16 bytes hold %d bytes", held)
+	if held := cap(names.at)*8 + len(names.arena)*5/4; held > 8<<20 {
+		t.Errorf("%d names of 16 bytes hold %d bytes", n, held)
 	}
 	if allocs := testing.AllocsPerRun(100, func() { _ = names.At(n / 2) }); allocs != 0 {
 		t.Errorf("looking at a name allocates")
