@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path"
 	"slices"
 	"testing"
@@ -48,7 +49,17 @@ type world struct {
 }
 
 func newWorld(t testing.TB, fs disk.FS) *world {
-	return &world{t: t, fs: fs, index: t.TempDir(), rep: &report.Recorder{}, drive: drive{}}
+	return &world{t: t, fs: fs, index: tempDir(t), rep: &report.Recorder{}, drive: drive{}}
+}
+
+// tempDir is a directory for a catalog: in memory where there is such a place,
+// since these tests open and close hundreds of them.
+func tempDir(t testing.TB) string {
+	if dir, err := os.MkdirTemp("/dev/shm", "wl"); err == nil {
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		return dir
+	}
+	return t.TempDir()
 }
 
 func (w *world) config() Config {
@@ -250,7 +261,7 @@ func all(t testing.TB, fs disk.FS, dir string) map[string]string {
 			t.Fatal(err)
 		}
 		for i := range names.Len() {
-			n := d + "/" + names.At(i)
+			n := path.Join(d, names.At(i))
 			got, _ := read(fs, n)
 			if got == "dir" {
 				walk(n)
