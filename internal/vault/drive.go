@@ -3,6 +3,7 @@ package vault
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"waterlock/index"
@@ -37,6 +38,7 @@ type drivePacks struct {
 	bad    map[badRecord]bool
 	ids    map[chunk.ID]bool // of the bad records: nothing else under way brings them
 	damage int64
+	gone   error // the drive itself cannot be read any more
 }
 
 type openPack struct {
@@ -48,6 +50,9 @@ type openPack struct {
 }
 
 type badRecord struct{ pack, number uint32 }
+
+// driveMark is the file that makes a disk a courier drive.
+const driveMark = "waterlock/drive.json"
 
 // maxOpenPacks bounds the open files. Chunks come in stream order, so a few suffice.
 const maxOpenPacks = 8
@@ -64,33 +69,52 @@ func newDrivePacks(d *courier.Drive, cat *index.Catalog, shipments []*shipment, 
 	return p
 }
 
-// Get reads one chunk: it is the chunkstore's DriveSource.
+// Get reads one chunk: it is the chunkstore's DriveSource. Where several packs of the drive have the chunk, one that reads
+// right is enough.
 func (p *drivePacks) Get(at index.DrivePlace, k chunk.Kind, buf []byte) ([]byte, error) {
+	for {
+		plain, err := p.read(at, k, buf)
+		if err == nil {
+			p.rep.Add(int64(len(plain)), 0)
+			return plain, nil
+		}
+		next, ok, e := p.cat.Drive(at.ID)
+		if e != nil || !ok || next.Pack == at.Pack && next.Number == at.Number {
+			return nil, err
+		}
+		at = next
+	}
+}
+
+// read reads the chunk of one record.
+func (p *drivePacks) read(at index.DrivePlace, k chunk.Kind, buf []byte) ([]byte, error) {
 	place := pack.Place{
 		Number: at.Number, ID: at.ID, Encoding: pack.Encoding(at.Encoding),
 		Offset: at.Offset, StoredLen: at.StoredLen, PlainLen: at.PlainLen,
 	}
 	o, err := p.acquire(at.Pack)
 	if err != nil {
+		p.recordBad(at.Pack, place, err)
 		return nil, err
 	}
 	defer p.release(o)
 	if o.reader.Kind() != k {
-		return nil, fmt.Errorf("chunk %s lies in a pack of the other kind", at.ID.Short())
+		err = fmt.Errorf("chunk %s lies in a pack of the other kind", at.ID.Short())
+	} else {
+		var plain []byte
+		if plain, err = o.reader.Read(place, buf); err == nil {
+			return plain, nil
+		}
 	}
-	plain, err := o.reader.Read(place, buf)
-	if err != nil {
-		p.recordBad(at.Pack, place, err)
-		return nil, err
-	}
-	p.rep.Add(int64(place.PlainLen), 0)
-	return plain, nil
+	p.recordBad(at.Pack, place, err)
+	return nil, err
 }
 
 // stored reads one record as it is, for the history.
 func (p *drivePacks) stored(number uint32, place pack.Place, buf []byte) (pack.Stored, error) {
 	o, err := p.acquire(number)
 	if err != nil {
+		p.recordBad(number, place, err)
 		return pack.Stored{}, err
 	}
 	defer p.release(o)
@@ -219,14 +243,33 @@ func (p *drivePacks) recordBad(number uint32, place pack.Place, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := badRecord{number, place.Number}
-	if p.bad[key] {
+	if p.bad[key] || p.left(err) {
 		return
 	}
 	p.bad[key] = true
 	p.ids[place.ID] = true
 	p.damage++
-	p.cat.DropDrive(place.ID, number)
+	if e := p.cat.DropDrive(place.ID, number); e != nil {
+		err = errors.Join(err, e)
+	}
 	p.rep.Problem(p.list[number].path, err)
+}
+
+// left tells whether err means that the drive has been unplugged: then it is not damage, and the run ends.
+func (p *drivePacks) left(err error) bool {
+	if p.gone == nil && (disk.IsIOError(err) || errors.Is(err, fs.ErrNotExist)) {
+		if _, e := p.fs.Stat(driveMark); e != nil {
+			p.gone = fmt.Errorf("the drive cannot be read any more: %w", e)
+		}
+	}
+	return p.gone != nil
+}
+
+// there returns an error once the drive is gone.
+func (p *drivePacks) there() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone
 }
 
 func (p *drivePacks) isBad(number, record uint32) bool {
@@ -248,7 +291,9 @@ func (p *drivePacks) packBad(dp *drivePack, err error) {
 }
 
 func (p *drivePacks) packDamaged(dp *drivePack, err error) {
-	if dp.said {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if dp.said || p.left(err) {
 		return
 	}
 	dp.said = true

@@ -35,7 +35,7 @@ func (u *unpacking) loadTables(ctx context.Context) (plainBytes int64, err error
 	}
 	var rows []index.DrivePlace
 	for number := range u.packs.list {
-		if err := ctx.Err(); err != nil {
+		if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
 			return 0, err
 		}
 		rows = rows[:0]
@@ -62,7 +62,7 @@ func (u *unpacking) takeIn(ctx context.Context, kind chunk.Kind) error {
 			continue
 		}
 		for _, place := range u.packs.places(uint32(number)) {
-			if err := ctx.Err(); err != nil {
+			if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
 				return err
 			}
 			has, err := u.v.store.Has(place.ID)
@@ -105,7 +105,7 @@ func (u *unpacking) noRoom(err error) {
 func (u *unpacking) countRecords(ctx context.Context) error {
 	for number, dp := range u.packs.list {
 		for _, place := range u.packs.places(uint32(number)) {
-			if err := ctx.Err(); err != nil {
+			if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
 				return err
 			}
 			has, err := u.v.store.Has(place.ID)

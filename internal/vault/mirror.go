@@ -97,7 +97,7 @@ func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord, fn f
 	var inUnseen bool
 	return snapshot.Lockstep(snapshot.Entries(stream), pathRows(paths),
 		func(path string, e *snapshot.Entry, hasE bool, r *pathRow, hasRow bool) error {
-			if err := ctx.Err(); err != nil {
+			if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
 				return err
 			}
 			if !hasE {

@@ -21,6 +21,7 @@ type unpacking struct {
 	result  UnpackResult
 	courier *courier.Drive
 
+	problems  *problemCounter    // of the vault itself
 	shipments []*shipment        // committed ones on the drive, oldest first
 	packs     *drivePacks        // their packs
 	own       *ownState          // what the vault told home last
@@ -135,7 +136,8 @@ func (u *unpacking) open() (err error) {
 		u.courier.Close()
 		return err
 	}
-	if u.v, err = openVault(u.o.Vault, u.rep); err != nil {
+	u.problems = &problemCounter{Reporter: u.rep}
+	if u.v, err = openVault(u.o.Vault, u.problems); err != nil {
 		u.courier.Close()
 		return err
 	}
@@ -203,7 +205,7 @@ func (u *unpacking) trees(fn func(snapshot.TreeRecord) error) error {
 
 // summary completes the result.
 func (u *unpacking) summary(ctx context.Context, arrivals *arrivals) error {
-	u.result.Damaged += u.packs.damage
+	u.result.Damaged += u.packs.damage + u.problems.n.Load()
 	if u.newest != nil {
 		a := arrivals.of(u.newest)
 		u.result.SnapshotArrived = a.arrived
