@@ -87,7 +87,16 @@ func (e *Encoder) Encode(k chunk.Kind, plain, buf []byte) (Stored, error) {
 	if len(plain) == 0 || len(plain) > MaxPlain {
 		return Stored{}, fmt.Errorf("%w: a chunk of 1 to %d bytes expected, found %d", ErrField, MaxPlain, len(plain))
 	}
-	s := Stored{ID: k.ID(plain), Encoding: Raw, PlainLen: uint32(len(plain)), Data: plain}
+	return e.EncodeAs(k.ID(plain), plain, buf)
+}
+
+// EncodeAs is Encode for a caller who has just computed the chunk's ID from
+// these bytes, to ask whether anybody has it: the ID is taken as it is.
+func (e *Encoder) EncodeAs(id chunk.ID, plain, buf []byte) (Stored, error) {
+	if len(plain) == 0 || len(plain) > MaxPlain {
+		return Stored{}, fmt.Errorf("%w: a chunk of 1 to %d bytes expected, found %d", ErrField, MaxPlain, len(plain))
+	}
+	s := Stored{ID: id, Encoding: Raw, PlainLen: uint32(len(plain)), Data: plain}
 	if len(plain) < minCompress {
 		return s, nil
 	}
