@@ -188,7 +188,7 @@ type ScanReader struct {
 
 // NewScanReader reads the header.
 func NewScanReader(r io.Reader) (*ScanReader, error) {
-	s := &ScanReader{r: bufio.NewReaderSize(r, 64<<10)}
+	s := &ScanReader{r: bufio.NewReaderSize(r, 16<<10)}
 	fixed := make([]byte, len(scanMagic)+1+8)
 	if _, err := io.ReadFull(s.r, fixed); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrScan, err)

@@ -140,7 +140,7 @@ func (r *StreamReader) open() error {
 		return fmt.Errorf("%w: %q lies in no directory", ErrStream, ref.FirstPath)
 	}
 	if cap(r.buf) < int(ref.Length) {
-		r.buf = make([]byte, 0, max(ref.Length, MaxStreamChunk))
+		r.buf = make([]byte, 0, max(int(ref.Length), min(2*cap(r.buf), MaxStreamChunk)))
 	}
 	plain, err := r.get.Get(ref.ID, chunk.Stream, int64(ref.Length), r.buf)
 	if err != nil {
