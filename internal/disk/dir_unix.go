@@ -202,7 +202,7 @@ func (d *dir) Remove(name string) error {
 	})
 }
 
-// two runs an operation on two names.
+// two runs an operation on two names, neither of them the root.
 func (d *dir) two(op, oldname, newname string, call func(oldfd int, oldbase string, newfd int, newbase string) error) error {
 	fail := func(err error) error {
 		return &os.LinkError{Op: op, Old: d.at.path(oldname), New: d.at.path(newname), Err: err}
@@ -217,6 +217,9 @@ func (d *dir) two(op, oldname, newname string, call func(oldfd int, oldbase stri
 		return fail(err)
 	}
 	defer to.close()
+	if oldbase == "." || newbase == "." {
+		return fail(unix.EINVAL)
+	}
 	if err := retry(func() error { return call(from.fd, oldbase, to.fd, newbase) }); err != nil {
 		return fail(err)
 	}

@@ -217,10 +217,11 @@ func (d *memDir) two(op, oldname, newname string, do func(from *inode, oldbase s
 	if err == nil {
 		to, newbase, err = d.parent(newname)
 	}
+	if err == nil && (oldbase == "." || newbase == ".") {
+		err = syscall.EINVAL
+	}
 	if err == nil && from.entries[oldbase] == nil {
-		if err = syscall.ENOENT; oldbase == "." {
-			err = syscall.EBUSY
-		}
+		err = syscall.ENOENT
 	}
 	if err == nil {
 		err = do(from, oldbase, to, newbase)
@@ -235,7 +236,7 @@ func (d *memDir) Link(oldname, newname string) error {
 	return d.two("link", oldname, newname, func(from *inode, oldbase string, to *inode, newbase string) error {
 		n := from.entries[oldbase]
 		switch {
-		case newbase == "." || to.entries[newbase] != nil:
+		case to.entries[newbase] != nil:
 			return syscall.EEXIST
 		case n.kind == disk.KindDir:
 			return syscall.EPERM
@@ -251,19 +252,18 @@ func (d *memDir) Rename(oldname, newname string) error {
 	return d.two("rename", oldname, newname, func(from *inode, oldbase string, to *inode, newbase string) error {
 		n, over := from.entries[oldbase], to.entries[newbase]
 		switch {
-		case newbase == ".":
-			return syscall.EBUSY
 		case to.nlink == 0:
 			return syscall.ENOENT
 		case n == over:
 			return nil
 		}
+		if within(to, n) {
+			return syscall.EINVAL
+		}
+		if over != nil && within(from, over) {
+			return syscall.ENOTEMPTY
+		}
 		if n.kind == disk.KindDir {
-			for up := to; up != nil; up = up.parent {
-				if up == n {
-					return syscall.EINVAL
-				}
-			}
 			if over != nil && over.kind != disk.KindDir {
 				return syscall.ENOTDIR
 			}
@@ -282,6 +282,16 @@ func (d *memDir) Rename(oldname, newname string) error {
 		d.c.bind(from, set{oldbase, nil}).after = add
 		return nil
 	})
+}
+
+// within tells whether a directory is another, or lies below it.
+func within(dir, top *inode) bool {
+	for ; dir != nil; dir = dir.parent {
+		if dir == top {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *memDir) Readlink(name string) (target string, err error) {
