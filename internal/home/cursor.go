@@ -18,8 +18,11 @@ type cursor struct {
 	torn error
 }
 
-// openScan opens a scan file; nil where there is none or not even its head is good.
+// openScan opens a scan file; nil where there is none ("") or not even its head is good.
 func openScan(state disk.FS, name string) (*cursor, error) {
+	if name == "" {
+		return nil, nil
+	}
 	f, err := state.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -74,7 +74,7 @@ func TestAboardCountsOnceCommitted(t *testing.T) {
 	// The snapshot can be read where only this shipment arrived: its stream chunks came along.
 	v := w.newVault()
 	v.take(w.drive)
-	if got := v.entries(v.newest, "docs"); len(got) != 12 {
+	if got := v.entries(v.newest, "docs"); len(got) != 13 {
 		t.Errorf("%d entries", len(got))
 	}
 }

@@ -226,7 +226,7 @@ func (p *pipeline) encodeJob(enc *pack.Encoder, j *job) error {
 		return err
 	}
 	buf := p.r.buffers.takePacked(pack.EncodeBound(len(j.plain)))
-	s, err := enc.Encode(chunk.Data, j.plain, buf)
+	s, err := enc.EncodeAs(j.stored.ID, j.plain, buf)
 	j.stored = s
 	if err == nil && s.Encoding != pack.Raw {
 		j.packed = s.Data

@@ -1,0 +1,230 @@
+package home
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"waterlock/internal/disk"
+	"waterlock/internal/disk/disktest"
+)
+
+// crashWorld is a world whose state and drive are in memory and can lose power, with one trip made and changes since.
+func crashWorld(t *testing.T) (w *world, state, drive *disktest.Mem) {
+	w = newWorld(t)
+	w.opts.PackSize = 64 << 10
+	state, drive = disktest.NewMem(), disktest.NewMem()
+	w.state = state
+	w.useDrive(drive, "mem")
+	w.write("a", 40<<10, 1)
+	w.write("b/c", 90<<10, 2)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.receipt(w.drive)
+	w.write("a", 60<<10, 3)
+	w.write("b/d", 70<<10, 4)
+	must(t, os.Remove(w.path("b/c")))
+	w.write("b/e", 20<<10, 5)
+	w.opts.AllowVanished = []string{"*"}
+	settleClock()
+	syncAll(t, state)
+	syncAll(t, drive)
+	return w, state, drive
+}
+
+// syncAll makes all that was written before the test begins durable.
+func syncAll(t *testing.T, m *disktest.Mem) {
+	t.Helper()
+	var dirs func(dir string)
+	dirs = func(dir string) {
+		names, err := m.ReadDir(dir)
+		must(t, err)
+		for i := range names.Len() {
+			path := names.At(i)
+			if dir != "." {
+				path = dir + "/" + path
+			}
+			st, err := m.Stat(path)
+			must(t, err)
+			if st.Kind == disk.KindDir {
+				dirs(path)
+			} else {
+				must(t, m.SyncFiles([]string{path}))
+			}
+		}
+		must(t, m.SyncDir(dir))
+	}
+	dirs(".")
+}
+
+// outcome checks what lies on the drive after any end of a run: every commit has its packs, and every file that a
+// snapshot calls whole can be put together. Then it runs again and wants the tree as it is.
+func (w *world) outcome(what string) {
+	w.t.Helper()
+	check := func() *vault {
+		v := w.newVault()
+		v.take(w.drive)
+		for number, rec := range v.records {
+			for path, e := range v.entries(rec, "docs") {
+				if e.Kind == disk.KindFile && !e.Pending && !e.Unseen {
+					v.content(e)
+				}
+				if w.t.Failed() {
+					w.t.Fatalf("%s: snapshot %d, %s", what, number, path)
+				}
+			}
+		}
+		return v
+	}
+	check()
+	res, err := w.tryPack()
+	if err != nil {
+		w.t.Fatalf("%s: the next run: %v", what, err)
+	}
+	if res.Pending != 0 || res.Unseen != 0 {
+		w.t.Fatalf("%s: the next run: %+v", what, res)
+	}
+	check().equals()
+	if w.t.Failed() {
+		w.t.Fatal(what)
+	}
+}
+
+// stride makes the slow tests visit fewer operations where time is short.
+func stride(t *testing.T) int {
+	if testing.Short() || raceEnabled {
+		return 11
+	}
+	return 3
+}
+
+// TestCrashAfterEveryOperation: the power goes after the k-th operation on the state, or on the drive, and comes back
+// with what was durable. No commit is ever there without its packs, and the next run ends as if nothing had happened.
+func TestCrashAfterEveryOperation(t *testing.T) {
+	for _, mode := range []disktest.CrashMode{disktest.Strict, disktest.Names, disktest.Random} {
+		for _, which := range []string{"state", "drive"} {
+			t.Run(fmt.Sprintf("%s-%d", which, mode), func(t *testing.T) {
+				t.Parallel()
+				for k := int(mode); ; k += stride(t) {
+					w, state, drive := crashWorld(t)
+					m := state
+					if which == "drive" {
+						m = drive
+					}
+					m.CrashAfter(k)
+					_, err := w.tryPack()
+					if err == nil {
+						if k < 20 {
+							t.Fatalf("only %d operations", k)
+						}
+						break
+					}
+					w.state, w.drive = state.Crashed(mode, uint64(k)), drive.Crashed(mode, uint64(k))
+					if k%2 == 0 {
+						must(t, os.RemoveAll(w.index))
+					}
+					w.outcome(fmt.Sprintf("crash of the %s after operation %d", which, k))
+				}
+			})
+		}
+	}
+}
+
+// TestKillAtEveryStage: the process dies after the k-th operation; what it wrote stays.
+func TestKillAtEveryStage(t *testing.T) {
+	for _, which := range []string{"state", "drive"} {
+		t.Run(which, func(t *testing.T) {
+			t.Parallel()
+			for k := 0; ; k += stride(t) {
+				w, state, drive := crashWorld(t)
+				m := state
+				if which == "drive" {
+					m = drive
+				}
+				m.CrashAfter(k)
+				_, err := w.tryPack()
+				m.CrashAfter(-1)
+				if err == nil {
+					break
+				}
+				w.outcome(fmt.Sprintf("killed after operation %d on the %s", k, which))
+			}
+		})
+	}
+}
+
+// TestFaultAtEveryOperation: the k-th operation fails, once or from then on. The run ends in an error or with the
+// right result, never in false success; and without the fault the next run ends well.
+func TestFaultAtEveryOperation(t *testing.T) {
+	for _, kind := range []disktest.FaultKind{disktest.EIO, disktest.ENOSPC, disktest.ShortWrite} {
+		for _, which := range []string{"state", "drive"} {
+			t.Run(fmt.Sprintf("%s-%d", which, kind), func(t *testing.T) {
+				t.Parallel()
+				for k := 1; ; k += stride(t) {
+					w, state, drive := crashWorld(t)
+					var fault *disktest.Fault
+					if which == "state" {
+						fault = disktest.NewFault(state)
+						w.state = fault
+					} else {
+						fault = disktest.NewFault(drive)
+						w.drive = fault
+					}
+					fault.CountReads(k%2 == 0)
+					fault.FailAt(k, kind, k%3 == 0)
+					_, err := w.tryPack()
+					if err == nil && fault.Failed() == "" {
+						break
+					}
+					w.state, w.drive = state, drive
+					w.outcome(fmt.Sprintf("fault %d at operation %d on the %s (%s, ended with %v)", kind, k, which, fault.Failed(), err))
+				}
+			})
+		}
+	}
+}
+
+// TestBadDrive: packs that read back wrong are written anew under a new name; a drive that does so always is bad, and
+// nothing is committed on it.
+func TestBadDrive(t *testing.T) {
+	isPack := func(name string) bool { return packKindOf(name) != "" }
+	for _, times := range []int{1, 3, -1} {
+		w := newWorld(t)
+		w.opts.PackSize = 64 << 10
+		w.write("a", 150<<10, 1)
+		settleClock()
+		flip := disktest.FlipOnReadBack(w.drive, isPack, times)
+		w.drive = flip
+		res, err := w.tryPack()
+		if times < 0 {
+			wantCode(t, err, 1)
+			w.drive = flip.FS
+			v := w.newVault()
+			v.take(w.drive)
+			if len(v.records) != 0 {
+				t.Error("a bad drive has a commit")
+			}
+			w.pack()
+			continue
+		}
+		must(t, err)
+		if res.Pending != 0 || flip.Flipped() == 0 {
+			t.Errorf("%d flips: %+v", flip.Flipped(), res)
+		}
+		w.drive = flip.FS
+		v := w.newVault()
+		v.take(w.drive)
+		v.equals()
+	}
+}
+
+func packKindOf(name string) string {
+	for _, suffix := range []string{".pack", ".meta"} {
+		if len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix {
+			return suffix
+		}
+	}
+	return ""
+}

@@ -1,0 +1,345 @@
+//go:build linux
+
+package home
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"waterlock/internal/disk"
+	"waterlock/internal/exit"
+)
+
+// smallDrive is a drive that holds so many bytes.
+type smallDrive struct {
+	disk.FS
+	total int64
+	lie   int64 // what it says to have more than it has
+}
+
+func (d *smallDrive) used() (n int64) {
+	var add func(dir string)
+	add = func(dir string) {
+		names, err := d.FS.ReadDir(dir)
+		if err != nil {
+			return
+		}
+		for i := range names.Len() {
+			path := names.At(i)
+			if dir != "." {
+				path = dir + "/" + path
+			}
+			st, err := d.FS.Stat(path)
+			switch {
+			case err != nil:
+			case st.Kind == disk.KindDir:
+				add(path)
+			default:
+				n += st.Size
+			}
+		}
+	}
+	add(".")
+	return n
+}
+
+func (d *smallDrive) Free() (disk.Space, error) {
+	return disk.Space{Avail: max(0, d.total+d.lie-d.used()), Total: d.total + d.lie}, nil
+}
+
+func (d *smallDrive) Create(name string, perm uint32) (disk.File, error) {
+	f, err := d.FS.Create(name, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &smallFile{f, d}, nil
+}
+
+type smallFile struct {
+	disk.File
+	d *smallDrive
+}
+
+func (f *smallFile) Write(p []byte) (int, error) {
+	if room := f.d.total - f.d.used(); int64(len(p)) > room {
+		n, _ := f.File.Write(p[:max(0, room)])
+		return n, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+	}
+	return f.File.Write(p)
+}
+
+func (w *world) small(total, lie int64) *smallDrive {
+	d := &smallDrive{FS: w.newDrive("small"), total: total, lie: lie}
+	w.drive = d
+	return d
+}
+
+func TestFullDriveDefersLargeNewFiles(t *testing.T) {
+	w := newWorld(t)
+	w.opts.PackSize = 256 << 10
+	d := w.small(1500<<10, 0)
+	w.write("a", 300<<10, 1)
+	w.write("b-large", 1200<<10, 2)
+	w.write("c", 200<<10, 3)
+	settleClock()
+	res := w.pack()
+	if res.Pending != 1 || res.Why != "the drive is full" || res.BytesRead != 500<<10 {
+		t.Fatalf("%+v", res)
+	}
+	if free, _ := d.Free(); free.Avail < receiptRoom {
+		t.Errorf("%d bytes are left, no room for a receipt", free.Avail)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	got := v.entries(v.newest, "docs")
+	if e := got["b-large"]; !e.Pending || len(e.Content)+len(e.Carried) != 0 || e.Size != 1200<<10 {
+		t.Errorf("%+v", e)
+	}
+	if got["a"].Pending || got["c"].Pending {
+		t.Error("a smaller file is pending")
+	}
+	// It has waited once: the next trips carry it in parts, and it arrives.
+	for trip := 2; ; trip++ {
+		if trip > 6 {
+			t.Fatal("the large file never arrives")
+		}
+		w.small(1000<<10, 0)
+		res := w.pack()
+		v.take(w.drive)
+		v.receipt(w.drive)
+		e := v.entries(v.newest, "docs")["b-large"]
+		if !e.Pending {
+			break
+		}
+		if len(e.Carried) == 0 || res.Why == "" {
+			t.Fatalf("trip %d brought nothing: %+v", trip, res)
+		}
+	}
+	v.equals()
+}
+
+// A file of which an earlier version was carried goes in order and may end in the middle.
+func TestAnEarlierVersionStaysWhilePending(t *testing.T) {
+	w := newWorld(t)
+	w.write("file", 700<<10, 1)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	old := v.entries(v.newest, "docs")["file"]
+
+	w.write("file", 1400<<10, 2)
+	w.write("later", 50<<10, 3)
+	settleClock()
+	w.small(1300<<10, 0)
+	res := w.pack()
+	v.take(w.drive)
+	e := v.entries(v.newest, "docs")["file"]
+	if !e.Pending || e.Hash != old.Hash || len(e.Content) != len(old.Content) || len(e.Carried) == 0 || e.Size != 1400<<10 {
+		t.Errorf("pending %v, hash kept %v, %d chunks carried, %+v", e.Pending, e.Hash == old.Hash, len(e.Carried), res)
+	}
+	for _, x := range e.Carried {
+		if _, err := v.Get(x.ID, 1, x.Length, nil); err != nil {
+			t.Errorf("named as carried: %v", err)
+		}
+	}
+	w.newDrive("next")
+	res = w.pack()
+	if res.Pending != 0 || res.BytesNew >= 1400<<10 {
+		t.Errorf("the rest was %d bytes: %+v", res.BytesNew, res)
+	}
+	v.take(w.drive)
+	v.equals()
+}
+
+// A drive that is fuller than it says fails a write: the shipment is closed with what is there.
+func TestNoSpaceAtAnyWrite(t *testing.T) {
+	for _, lie := range []int64{200 << 10, 450 << 10, 600 << 10, 2 << 20} {
+		t.Run(fmt.Sprint(lie), func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 30 {
+				w.write(fmt.Sprintf("d%d/f%d", i%3, i), 60<<10, uint64(i))
+			}
+			settleClock()
+			d := w.small(1200<<10, lie)
+			res, err := w.tryPack()
+			if err != nil {
+				t.Fatalf("%v (%d used)", err, d.used())
+			}
+			if res.Pending == 0 || res.Snapshot != 1 {
+				t.Fatalf("%+v", res)
+			}
+			v := w.newVault()
+			v.take(w.drive)
+			for path, e := range v.entries(v.newest, "docs") {
+				if e.Kind == disk.KindFile && !e.Pending {
+					v.content(e)
+				} else if e.Pending && len(e.Content) > 0 {
+					t.Errorf("%s", path)
+				}
+			}
+			v.receipt(w.drive)
+			w.newDrive("next")
+			w.pack()
+			v.take(w.drive)
+			v.equals()
+		})
+	}
+}
+
+func TestNoRoomAtAll(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.small(100<<10, 0)
+	_, err := w.tryPack()
+	wantCode(t, err, exit.Fatal)
+	w.newDrive("B")
+	w.pack()
+}
+
+func TestStopAndTimeCloseTheShipment(t *testing.T) {
+	for _, how := range []string{"stop", "for"} {
+		w := newWorld(t)
+		for i := range 20 {
+			w.write(fmt.Sprintf("f%02d", i), 100<<10, uint64(i))
+		}
+		settleClock()
+		stop := make(chan struct{})
+		w.opts.Stop = stop
+		at := &afterBytes{readCounter: w.trees["docs"].(*readCounter), limit: 700 << 10}
+		if how == "stop" {
+			at.do = func() { close(stop) }
+		} else {
+			w.opts.For = time.Minute
+		}
+		w.trees["docs"] = at
+		s := w.site()
+		if how == "for" {
+			start := time.Now()
+			late := false
+			at.do = func() { late = true }
+			s.now = func() time.Time {
+				if late {
+					return start.Add(time.Hour)
+				}
+				return start
+			}
+		}
+		o := w.opts
+		res, err := s.pack(context.Background(), o)
+		must(t, err)
+		if res.Pending == 0 || res.Pending == 20 || res.Snapshot != 1 || res.Interrupted != (how == "stop") || res.Why == "" {
+			t.Errorf("%s: %+v", how, res)
+		}
+		v := w.newVault()
+		v.take(w.drive)
+		w.opts.Stop, w.opts.For = nil, 0
+		w.trees["docs"] = at.readCounter
+		res = w.pack()
+		if res.Pending != 0 {
+			t.Errorf("%+v", res)
+		}
+		v.take(w.drive)
+		v.equals()
+	}
+}
+
+func TestLimit(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20 {
+		w.write(fmt.Sprintf("f%02d", i), 100<<10, uint64(i))
+	}
+	settleClock()
+	w.opts.Limit = 500 << 10
+	res := w.pack()
+	if res.Pending != 16 || res.Why != "the limit is reached" {
+		t.Errorf("%+v", res)
+	}
+}
+
+// afterBytes does something once so many bytes were read.
+type afterBytes struct {
+	*readCounter
+	limit int64
+	do    func()
+	done  bool
+}
+
+func (a *afterBytes) Open(name string) (disk.File, error) {
+	if a.n.Load() >= a.limit && !a.done {
+		a.done = true
+		a.do()
+	}
+	return a.readCounter.Open(name)
+}
+
+// A second Ctrl-C ends the run at once; the next one goes on.
+func TestCancelLeavesAnOpenShipment(t *testing.T) {
+	w := newWorld(t)
+	for i := range 30 {
+		w.write(fmt.Sprintf("f%02d", i), 100<<10, uint64(i))
+	}
+	settleClock()
+	plain := w.trees["docs"].(*readCounter)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.trees["docs"] = &afterBytes{readCounter: plain, limit: 2 << 20, do: cancel}
+	if _, err := w.packCtx(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	read := plain.n.Load()
+	w.trees["docs"] = plain
+	res := w.pack()
+	if !res.Resumed || res.Pending != 0 {
+		t.Errorf("%+v", res)
+	}
+	if again := read + res.BytesRead - 3000<<10; again > 400<<10 {
+		t.Errorf("%d bytes were read again", again)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+// A full file system of the real kind.
+func TestFullTmpfs(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs a mount")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=40m"); err != nil {
+		t.Skip(err)
+	}
+	defer syscall.Unmount(dir, 0)
+	w := newWorld(t)
+	w.cfg.Chunker.Min, w.cfg.Chunker.Max, w.cfg.Chunker.AverageBits = 64<<10, 1<<20, 17
+	w.opts.PackSize = 4 << 20
+	for i := range 30 {
+		w.write(fmt.Sprintf("f%02d", i), 2<<20, uint64(i))
+	}
+	settleClock()
+	fs, err := disk.Dir(dir)
+	must(t, err)
+	defer fs.Close()
+	w.useDrive(fs, "tmpfs")
+	res := w.pack()
+	if res.Pending == 0 || res.Pending > 14 || res.Free < receiptRoom {
+		t.Errorf("%+v", res)
+	}
+	// Another process fills what was left between the survey and the end.
+	w.cfg.Trees[0].Name = "docs"
+	v := w.newVault()
+	v.take(fs)
+	v.receipt(fs)
+	must(t, os.WriteFile(dir+"/foreign", bytes.Repeat([]byte{1}, int(res.Free)-300<<10), 0o644))
+	w.write("f00", 1<<20, 99)
+	settleClock()
+	if res, err := w.tryPack(); err == nil && res.Pending == 0 {
+		t.Errorf("%+v", res)
+	}
+}

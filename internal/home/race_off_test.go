@@ -1,0 +1,5 @@
+//go:build !race
+
+package home
+
+const raceEnabled = false
