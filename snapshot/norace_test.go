@@ -3,3 +3,5 @@
 package snapshot
 
 const raceEnabled = false
+
+const faultStep = 1

@@ -113,6 +113,7 @@ type restorer struct {
 	batched int64 // bytes in the batch
 	links   links
 	buf     []byte              // of the chunk being fetched
+	copyBuf []byte              // of the file being read back
 	kept    map[uint64]struct{} // hashes of the paths of directories that keep their metadata
 	seed    maphash.Seed
 

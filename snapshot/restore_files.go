@@ -210,8 +210,8 @@ func (r *restorer) fillFile(f disk.File, e *Entry) error {
 				return err
 			}
 		} else {
-			if r.buf == nil {
-				r.buf = make([]byte, 0, chunk.MaxSize)
+			if int64(cap(r.buf)) < x.Length {
+				r.buf = make([]byte, 0, x.Length)
 			}
 			plain, err := r.Get.Get(x.ID, chunk.Data, x.Length, r.buf)
 			if err != nil {
@@ -251,13 +251,16 @@ func (r *restorer) hashZeros(hash io.Writer, n int64) error {
 // readBack hashes a file as it is on the medium.
 func (r *restorer) readBack(dir disk.FS, name string) (chunk.ContentHash, error) {
 	hash := chunk.NewContentHasher()
+	if r.copyBuf == nil {
+		r.copyBuf = make([]byte, 256<<10)
+	}
 	_, err := disk.ReadBack(dir, name, func(f io.Reader) error {
 		_, err := io.CopyBuffer(hash, readerFunc(func(p []byte) (int, error) {
 			if err := r.ctx.Err(); err != nil {
 				return 0, err
 			}
 			return f.Read(p)
-		}), make([]byte, 1<<20))
+		}), r.copyBuf)
 		return err
 	})
 	return hash.Sum(), err

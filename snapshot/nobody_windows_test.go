@@ -1,0 +1,5 @@
+package snapshot
+
+import "os/exec"
+
+func asNobody(*exec.Cmd) bool { return false }
