@@ -64,7 +64,7 @@ type Receipt struct {
 }
 
 // EncodeReceipt returns the sealed receipt. It puts the lists into their
-// order, and writes bits that are all set as "all". What DecodeReceipt would
+// order, without repetitions, and writes bits that are all set as "all". What DecodeReceipt would
 // refuse is an error.
 func EncodeReceipt(r *Receipt) ([]byte, error) {
 	if len(r.Wants) > MaxWants || len(r.Condemned) > MaxCondemned || len(r.Taken) > maxTaken {
@@ -99,13 +99,13 @@ func EncodeReceipt(r *Receipt) ([]byte, error) {
 		}
 		w.Fixed(t.Bits)
 	}
-	wants := slices.SortedFunc(slices.Values(r.Wants), compareWants)
+	wants := slices.Compact(slices.SortedFunc(slices.Values(r.Wants), compareWants))
 	w.Uvarint(uint64(len(wants)))
 	for i := range wants {
 		w.Fixed(wants[i].ID[:])
 		w.Byte(byte(wants[i].Kind))
 	}
-	condemned := slices.SortedFunc(slices.Values(r.Condemned), chunk.ID.Compare)
+	condemned := slices.Compact(slices.SortedFunc(slices.Values(r.Condemned), chunk.ID.Compare))
 	w.Uvarint(uint64(len(condemned)))
 	for i := range condemned {
 		w.Fixed(condemned[i][:])
