@@ -132,6 +132,10 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 		if void[i] {
 			continue
 		}
+		if a.hold && !rec.places(a.oldID, void) {
+			kept := *a
+			kept.old, a = oldKeep, &kept // its other name did not come about
+		}
 		if err := o.take(a); err != nil {
 			return err
 		}
@@ -165,6 +169,16 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 		s.cat.RaiseContainer(rec.next - 1)
 	}
 	return nil
+}
+
+// places reports whether the record puts a container at a path.
+func (r *record) places(id index.ContainerID, void map[int]bool) bool {
+	for i := range r.acts {
+		if a := &r.acts[i]; a.kind == actPlace && a.cont == id && !void[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // addContent enters the chunks of a new plain file.

@@ -211,7 +211,38 @@ func (s *Store) install(rec *record) ([]error, error) {
 	if err := s.apply(rec, void, s.now().Unix()); err != nil { // step 11
 		return nil, s.spoil(err)
 	}
+	for i := range void {
+		if err := s.recheck(&rec.acts[i]); err != nil {
+			return nil, s.spoil(err)
+		}
+	}
 	return errs, nil
+}
+
+// recheck corrects the rows of a path whose action was given up half-way, as
+// the mirror's check would: its old version may be with the kept files.
+func (s *Store) recheck(a *action) error {
+	v := s.vols[a.tree]
+	if v == nil || a.kind == actDrop {
+		return nil
+	}
+	at, err := newOverlay(s.cat).at(s, v, a.path)
+	if err != nil || at.row == nil || at.ours {
+		return err
+	}
+	b := s.cat.Batch()
+	b.DropPath(a.tree, a.path)
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	if c := at.cont; c != nil && c.Kind == index.Mirror && c.Tree == a.tree && c.Name == a.path {
+		missing := map[index.ContainerID]bool{c.ID: true}
+		if err := s.relocate(context.Background(), missing); err != nil || !missing[c.ID] {
+			return err
+		}
+		_, err = s.lose(c.ID)
+	}
+	return err
 }
 
 func (s *Store) unstageAll(rec *record) {

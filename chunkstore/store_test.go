@@ -108,6 +108,12 @@ func (w *world) close() {
 	}
 }
 
+// discard closes a world whose catalog is not needed any more.
+func (w *world) discard() {
+	w.close()
+	os.RemoveAll(w.index)
+}
+
 const piece1k = 1000
 
 // content cuts bytes into chunks of a thousand and puts them on the drive.
