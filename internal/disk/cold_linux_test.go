@@ -181,3 +181,26 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("what was written of it is still there: %v", err)
 	}
 }
+
+// A drive mounted read-only can still be locked by the file that is there.
+func TestLockOnAReadOnlyDrive(t *testing.T) {
+	_, dir := mountImage(t, []string{"mkfs.ext4", "-q", "-F"},
+		func(device, dir string) []string { return []string{"mount", "-t", "ext4", device, dir} })
+	path := filepath.Join(dir, "drive.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,ro", dir).CombinedOutput(); err != nil {
+		t.Skipf("cannot remount: %s", out)
+	}
+	l, err := disk.TryLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.TryLock(path); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("error %v", err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Error(err)
+	}
+}

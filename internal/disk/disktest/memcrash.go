@@ -61,7 +61,7 @@ func (m *Mem) Crashed(mode CrashMode, seed uint64) *Mem {
 		}
 	}
 	c := &core{crashAt: -1, root: root, clock: m.c.clock, capacity: m.c.capacity, lastIno: m.c.lastIno}
-	c.recover()
+	c.recover(all)
 	return newMem(c)
 }
 
@@ -98,7 +98,10 @@ func clone(root *inode) (all []*inode, copied *inode) {
 		copies[n] = c
 		all = append(all, c)
 		*c = *n
-		c.handles, c.nlink, c.durably = 0, 0, 0
+		c.waits = nil
+		for _, dir := range n.waits {
+			c.waits = append(c.waits, of(dir))
+		}
 		c.now.pages, c.synced.pages = slices.Clone(n.now.pages), slices.Clone(n.synced.pages)
 		if n.kind != disk.KindDir {
 			return c
@@ -109,7 +112,7 @@ func clone(root *inode) (all []*inode, copied *inode) {
 		c.pending = nil
 		for _, ch := range n.pending {
 			cc := ofChange(ch)
-			*cc = change{after: ofChange(ch.after), waiter: of(ch.waiter), synced: ch.synced, done: ch.done}
+			*cc = change{dir: c, moved: of(ch.moved), after: ofChange(ch.after), synced: ch.synced}
 			for _, s := range ch.sets {
 				cc.sets = append(cc.sets, set{s.name, of(s.to)})
 			}
@@ -118,9 +121,13 @@ func clone(root *inode) (all []*inode, copied *inode) {
 		return c
 	}
 	copied = of(root)
-	// A change that waits may wait for one that is durable already.
+	// A change may wait for one that is durable already, or whose directory
+	// is gone.
 	for ch, cc := range changes {
-		cc.done = ch.done
+		cc.dir, cc.done = copies[ch.dir], ch.done
+		if cc.dir == nil {
+			cc.dir = &inode{}
+		}
 	}
 	return all, copied
 }
@@ -189,7 +196,10 @@ func survivingPage(old, now *page, rng *rand.Rand) *page {
 }
 
 // recover makes what is durable all there is, and counts it.
-func (c *core) recover() {
+func (c *core) recover(all []*inode) {
+	for _, n := range all {
+		n.nlink, n.handles, n.names, n.coming, n.waits = 0, 0, 0, 0, nil
+	}
 	c.root.nlink = 1
 	seen := map[*inode]bool{}
 	var walk func(n *inode)
@@ -215,7 +225,7 @@ func (c *core) recover() {
 				continue
 			}
 			e.nlink++
-			e.durably++
+			e.names++
 			if e.kind == disk.KindDir {
 				e.parent = n
 			}

@@ -278,8 +278,8 @@ func (d *memDir) Rename(oldname, newname string) error {
 			return nil
 		}
 		add := d.c.bind(to, set{newbase, n})
-		add.waiter = from
-		d.c.bind(from, set{oldbase, nil}).after = add
+		gone := d.c.bind(from, set{oldbase, nil})
+		gone.moved, gone.after = n, add
 		return nil
 	})
 }

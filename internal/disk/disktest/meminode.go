@@ -32,9 +32,11 @@ type inode struct {
 	durable map[string]*inode // what survives
 	pending []*change         // what leads from durable to entries, in order
 
-	nlink   int // names in entries
-	handles int // open files
-	durably int // names in durable, and in pending changes
+	nlink   int      // names in entries
+	handles int      // open files
+	names   int      // names in durable
+	coming  int      // names in pending changes
+	waits   []*inode // directories that keep an old name of it until a new one is durable
 }
 
 // state is that part of an inode which a sync makes durable. Its slices and
@@ -50,9 +52,10 @@ type state struct {
 
 // change is one change of a directory's names.
 type change struct {
+	dir    *inode
 	sets   []set
-	after  *change // in the other directory of a rename: never before this one
-	waiter *inode  // the directory in which another change waits for this one
+	moved  *inode  // of a rename to another directory: what loses a name here
+	after  *change // and the change there, which is durable first
 	synced bool    // its directory was synced
 	done   bool    // it is durable
 }
@@ -78,7 +81,7 @@ func (c *core) newInode(kind disk.Kind, perm uint32) *inode {
 // freeIno takes the number of a file that is durably gone, else a new one.
 func (c *core) freeIno() uint64 {
 	for i := len(c.dead) - 1; i >= max(0, len(c.dead)-16); i-- {
-		if n := c.dead[i]; n.durably == 0 {
+		if n := c.dead[i]; n.names+n.coming == 0 {
 			c.dead = slices.Delete(c.dead, i, i+1)
 			return n.ino
 		}
@@ -109,6 +112,13 @@ func (c *core) bind(dir *inode, sets ...set) *change {
 			old.nlink--
 			old.ctime = t
 			defer c.letGo(old)
+			for _, ch := range old.pending { // of a directory that is gone
+				for _, s := range ch.sets {
+					if s.to != nil {
+						defer s.to.settleWaits()
+					}
+				}
+			}
 		}
 		if s.to == nil {
 			delete(dir.entries, s.name)
@@ -116,14 +126,14 @@ func (c *core) bind(dir *inode, sets ...set) *change {
 		}
 		dir.entries[s.name] = s.to
 		s.to.nlink++
-		s.to.durably++
+		s.to.coming++
 		s.to.ctime = t
 		if s.to.kind == disk.KindDir {
 			s.to.parent = dir
 		}
 	}
 	dir.now.mtime, dir.ctime = t, t
-	ch := &change{sets: sets}
+	ch := &change{dir: dir, sets: sets}
 	dir.pending = append(dir.pending, ch)
 	return ch
 }
@@ -135,7 +145,7 @@ func settle(dir *inode) {
 	var left []*change
 	held := map[string]bool{}
 	for _, ch := range dir.pending {
-		wait := !ch.synced || ch.after != nil && !ch.after.done
+		wait := !ch.synced || ch.mustWait()
 		for _, s := range ch.sets {
 			wait = wait || held[s.name]
 		}
@@ -144,24 +154,53 @@ func settle(dir *inode) {
 			for _, s := range ch.sets {
 				held[s.name] = true
 			}
+			if ch.moved != nil && !slices.Contains(ch.moved.waits, dir) {
+				ch.moved.waits = append(ch.moved.waits, dir)
+			}
 			continue
 		}
 		for _, s := range ch.sets {
 			if old := dir.durable[s.name]; old != nil {
-				old.durably--
+				old.names--
 			}
 			if s.to == nil {
 				delete(dir.durable, s.name)
-			} else {
-				dir.durable[s.name] = s.to
+				continue
 			}
+			dir.durable[s.name] = s.to
+			s.to.names++
+			s.to.coming--
+			defer s.to.settleWaits()
 		}
 		ch.done = true
-		if ch.waiter != nil && ch.waiter != dir {
-			defer settle(ch.waiter)
-		}
 	}
 	dir.pending = left
+}
+
+// mustWait tells whether a change would take the last durable name from a
+// file that was moved to another directory. When that directory is gone
+// meanwhile, any other name will do.
+func (ch *change) mustWait() bool {
+	if ch.after == nil || ch.after.done {
+		return false
+	}
+	if ch.after.dir.nlink > 0 {
+		return true
+	}
+	others := ch.moved.names
+	if ch.dir.durable[ch.sets[0].name] == ch.moved {
+		others--
+	}
+	return ch.moved.nlink > 0 && others == 0
+}
+
+// settleWaits looks again at the changes that waited for a name of n.
+func (n *inode) settleWaits() {
+	dirs := n.waits
+	n.waits = nil
+	for _, dir := range dirs {
+		settle(dir)
+	}
 }
 
 func (n *inode) syncDir() {

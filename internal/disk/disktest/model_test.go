@@ -174,3 +174,135 @@ func picture(t *rapid.T, fsys disk.FS) string {
 	walk(".")
 	return b.String()
 }
+
+// Whatever was done before, a crash leaves a sound tree, in which work goes
+// on; and what was synced throughout is what was there.
+func TestCrashLeavesASoundTree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := disktest.NewMem()
+		name := rapid.SampledFrom([]string{"a", "b", "d/a", "d/b", "e/a", "e/f", "e/f/a", "d/x"})
+		dirs := rapid.SampledFrom([]string{".", "d", "e", "e/f", "d/x"})
+		for _, dir := range []string{"d", "e/f"} {
+			if err := disk.MkdirAll(m, dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch rapid.IntRange(0, 7).Draw(t, "step") {
+			case 0, 1:
+				if f, err := m.Create(name.Draw(t, "create"), 0o644); err == nil {
+					f.Write([]byte("data"))
+					if rapid.Bool().Draw(t, "sync") {
+						f.Sync()
+					}
+					f.Close()
+				}
+			case 2:
+				m.Rename(name.Draw(t, "old"), name.Draw(t, "new"))
+			case 3:
+				m.Link(name.Draw(t, "old"), name.Draw(t, "new"))
+			case 4:
+				m.Remove(name.Draw(t, "remove"))
+			case 5:
+				m.Mkdir(name.Draw(t, "mkdir"), 0o755)
+			default:
+				m.SyncDir(dirs.Draw(t, "sync"))
+			}
+		}
+		for _, mode := range disktest.Modes {
+			sound(t, m.Crashed(mode, rapid.Uint64().Draw(t, "seed")))
+		}
+		before := picture(t, m)
+		syncAll(t, m, ".")
+		for _, mode := range disktest.Modes {
+			after := m.Crashed(mode, 1)
+			if got := picture(t, after); got != before {
+				t.Fatalf("%v: all was synced:\n%swas:\n%s", mode, got, before)
+			}
+			sound(t, after)
+		}
+	})
+}
+
+// sound checks that each file has as many names as it says, and that
+// everything can be removed.
+func sound(t *rapid.T, m *disktest.Mem) {
+	links := map[uint64]uint64{}
+	says := map[uint64]uint64{}
+	var walk func(dir string)
+	walk = func(dir string) {
+		names, err := m.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range names.Len() {
+			name := dir + "/" + names.At(i)
+			if dir == "." {
+				name = names.At(i)
+			}
+			st, err := m.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			links[st.Ino]++
+			if says[st.Ino] = st.Nlink; st.Kind == disk.KindDir {
+				says[st.Ino] = 1
+				walk(name)
+			}
+		}
+	}
+	walk(".")
+	for ino, n := range links {
+		if says[ino] != n {
+			t.Fatalf("inode %d has %d names and says %d\n%s", ino, n, says[ino], picture(t, m))
+		}
+	}
+	removeAll(t, m, ".")
+	if s, _ := m.Free(); s.Avail != s.Total {
+		t.Fatalf("all is removed, and %d bytes are in use", s.Total-s.Avail)
+	}
+}
+
+func removeAll(t *rapid.T, m disk.FS, dir string) {
+	names, err := m.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range names.Len() {
+		name := dir + "/" + names.At(i)
+		if dir == "." {
+			name = names.At(i)
+		}
+		if st, _ := m.Stat(name); st.Kind == disk.KindDir {
+			removeAll(t, m, name)
+		}
+		if err := m.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func syncAll(t *rapid.T, m disk.FS, dir string) {
+	names, err := m.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range names.Len() {
+		name := dir + "/" + names.At(i)
+		if dir == "." {
+			name = names.At(i)
+		}
+		switch st, _ := m.Stat(name); st.Kind {
+		case disk.KindDir:
+			syncAll(t, m, name)
+		case disk.KindFile:
+			err = m.SyncFiles([]string{name})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.SyncDir(dir); err != nil {
+		t.Fatal(err)
+	}
+}
