@@ -176,6 +176,9 @@ func (f *finisher) setAside(a *action, v *volume) error {
 
 // put makes the path show what it should.
 func (f *finisher) put(a *action, v *volume) error {
+	if a.kind == actDrop {
+		return nil // a pack has no volume
+	}
 	name := v.name(a.path)
 	switch a.kind {
 	case actDir:
