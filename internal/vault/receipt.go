@@ -54,7 +54,7 @@ func (u *unpacking) ownState() (*ownState, error) {
 }
 
 // maxWants bounds the list in one receipt; the rest comes with the next.
-const maxWants = 4 << 20
+const maxWants = courier.MaxWants
 
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
 func (u *unpacking) writeReceipt(a *arrivals) error {
