@@ -28,7 +28,7 @@ type vault struct {
 
 // openVault locks a vault and reads its settings and the heads of its snapshots. Its chunks come with openStore, once
 // all trees are known.
-func openVault(path string, rep report.Reporter) (v *vault, err error) {
+func openVault(path string, rep report.Reporter) (_ *vault, err error) {
 	if rep == nil {
 		rep = report.Discard
 	}
@@ -36,7 +36,7 @@ func openVault(path string, rep report.Reporter) (v *vault, err error) {
 	if err != nil {
 		return nil, err
 	}
-	v = &vault{path: abs, rep: rep}
+	v := &vault{path: abs, rep: rep}
 	defer func() {
 		if err != nil {
 			v.close()
