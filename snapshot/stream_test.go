@@ -275,6 +275,9 @@ func TestHugeFileRoundTrip(t *testing.T) {
 
 	// Any chunk of it lost: the file is gone, its neighbours are not.
 	for i := range rec.Chunks {
+		if i%faultStep != 0 && i != len(rec.Chunks)-1 {
+			continue
+		}
 		plain := m[rec.Chunks[i].ID]
 		delete(m, rec.Chunks[i].ID)
 		got, gaps, err := readAll(NewStreamReader(rec, m))
@@ -295,12 +298,12 @@ func TestHugeFileRoundTrip(t *testing.T) {
 }
 
 func TestLostStreamChunksAreGaps(t *testing.T) {
-	const n = 3000
+	const n = 1000
 	var tree []*Entry
 	for i := range n {
 		e := synthetic(i)
-		if i == 1500 {
-			e = &Entry{Path: "directory-000001/huge", Kind: disk.KindFile, Content: hugeContent()[:20000]}
+		if i == 500 {
+			e = &Entry{Path: "directory-000000/huge", Kind: disk.KindFile, Content: hugeContent()[:6000]}
 			e.Hash[0] = 1
 		}
 		tree = append(tree, e)

@@ -11,7 +11,7 @@ import (
 
 // SkipDir, returned by the function given to Walk for a directory, leaves out
 // what lies in it.
-var SkipDir = errors.New("skip this directory")
+var SkipDir = fs.SkipDir
 
 // WalkOptions are the choices of a walk.
 type WalkOptions struct {
