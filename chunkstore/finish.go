@@ -60,7 +60,7 @@ func (f *finisher) run() ([]error, error) {
 		return nil, err
 	}
 	f.each(f.remove) // step 8
-	for i := len(f.rec.acts) - 1; i >= 0; i-- {
+	for i := range f.rec.acts { // a directory comes after what lies in it
 		if a := &f.rec.acts[i]; a.kind == actRemove && a.isDir {
 			f.try(i, f.removeDir)
 		}
