@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pkg/xattr"
-
+	"waterlock/internal/disk"
 	"waterlock/internal/report"
 	"waterlock/tests/trees"
 )
@@ -159,8 +159,8 @@ func (w *world) fill() {
 	must(t, os.Link(p("music/song"), p("music/hard")))
 	must(t, os.Link(p("film"), p("old/hardfilm")))
 	sparse(t, p("disk.img"))
-	_ = xattr.Set(p("film"), "user.note", []byte("seen\x00twice"))
-	_ = xattr.Set(p("empty"), "user.dir", []byte("1"))
+	setXattr(t, p("film"), "user.note", "seen\x00twice")
+	setXattr(t, p("empty"), "user.dir", "1")
 	must(t, os.Chtimes(p("empty"), at(1), at(1)))
 	must(t, os.Chtimes(p("film"), at(2), at(2)))
 	must(t, os.Chmod(p("music/song"), 0o444))
@@ -187,7 +187,7 @@ func (w *world) change() {
 	noise(t, p("new/deep/photo"), 30<<10, 14)
 	must(t, os.Remove(p("empty/dir")))
 	must(t, os.Chtimes(p("new"), at(3), at(3)))
-	_ = xattr.Remove(p("film"), "user.note")
+	setXattr(t, p("film"), "user.note", "")
 }
 
 func sparse(t testing.TB, name string) {
@@ -231,4 +231,25 @@ func (w *world) verify(o VerifyOptions) VerifyResult {
 	r, err := Verify(context.Background(), o)
 	must(w.t, err)
 	return r
+}
+
+// setXattr sets an attribute, or removes it where value is empty. Where the file system has none it does nothing.
+func setXattr(t testing.TB, path, name, value string) {
+	t.Helper()
+	fs, err := disk.Dir(filepath.Dir(path))
+	must(t, err)
+	defer fs.Close()
+	base := filepath.Base(path)
+	st, err := fs.Stat(base)
+	must(t, err)
+	m, err := fs.Meta(base, st)
+	must(t, err)
+	m.Xattrs = nil
+	if value != "" {
+		m.Xattrs = []disk.Xattr{{Name: name, Value: []byte(value)}}
+	}
+	var cannot *disk.MetaError
+	if err := fs.SetMeta(base, m, disk.MetaOptions{}); err != nil && !errors.As(err, &cannot) {
+		t.Fatal(err)
+	}
 }
