@@ -85,7 +85,7 @@ func TestFullDriveDefersLargeNewFiles(t *testing.T) {
 	w.opts.PackSize = 256 << 10
 	d := w.small(1500<<10, 0)
 	w.write("a", 300<<10, 1)
-	w.write("b-large", 1200<<10, 2)
+	w.write("b-large", 1000<<10, 2)
 	w.write("c", 200<<10, 3)
 	settleClock()
 	res := w.pack()
@@ -98,7 +98,7 @@ func TestFullDriveDefersLargeNewFiles(t *testing.T) {
 	v := w.newVault()
 	v.take(w.drive)
 	got := v.entries(v.newest, "docs")
-	if e := got["b-large"]; !e.Pending || len(e.Content)+len(e.Carried) != 0 || e.Size != 1200<<10 {
+	if e := got["b-large"]; !e.Pending || len(e.Content)+len(e.Carried) != 0 || e.Size != 1000<<10 {
 		t.Errorf("%+v", e)
 	}
 	if got["a"].Pending || got["c"].Pending {

@@ -31,7 +31,7 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{t: t, cfg: base.cfg, route: base.route}
 		w.state = disktest.NewMem()
-		w.index = t.TempDir()
+		w.index = tempDir(t)
 		defer os.RemoveAll(w.index)
 		s := w.site()
 		f := &fleet{}

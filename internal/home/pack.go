@@ -277,18 +277,27 @@ func (r *run) known(id chunk.ID) (bool, error) {
 
 // stopRequested tells whether reading is to end: the first Ctrl-C, or the time is up.
 func (r *run) stopRequested() bool {
-	select {
-	case <-r.o.Stop:
-		r.setWhy("stopped")
-		r.res.Interrupted = true
+	if r.interrupted() {
 		return true
-	default:
 	}
 	if !r.deadline.IsZero() && r.site.now().After(r.deadline) {
 		r.setWhy(fmt.Sprintf("the time of %v is up", r.o.For))
 		return true
 	}
 	return false
+}
+
+// interrupted tells whether the first Ctrl-C has come. The survey ends with it alone: time that is up closes a
+// shipment, and for that the survey must be whole.
+func (r *run) interrupted() bool {
+	select {
+	case <-r.o.Stop:
+		r.setWhy("stopped")
+		r.res.Interrupted = true
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *run) outOfRoom() {

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -271,4 +273,173 @@ func flipAll(t *testing.T, dir string) {
 		data[len(data)/2] ^= 0x10
 		return os.WriteFile(path, data, 0o600)
 	}))
+}
+
+// What was taken off a drive by somebody else is carried again: a whole shipment, or a pack of it. A commit alone is
+// written anew.
+func TestWhatIsMissingFromTheDriveIsCarriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		remove    func(name string) bool
+		carried   bool
+		recarried int
+	}{
+		{"all", func(string) bool { return true }, true, 1},
+		{"pack", func(name string) bool { return name == "000001.pack" }, true, 1},
+		{"commit", func(name string) bool { return strings.HasSuffix(name, ".commit") }, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.someFiles()
+			w.pack()
+			d, err := courier.OpenFS(keepOpen{w.drive}, "")
+			must(t, err)
+			infos, err := d.Shipments(w.route)
+			must(t, err)
+			names, err := w.drive.ReadDir(infos[0].Path)
+			must(t, err)
+			for i := range names.Len() {
+				if c.remove(names.At(i)) {
+					must(t, w.drive.Remove(infos[0].Path+"/"+names.At(i)))
+				}
+			}
+			res := w.pack()
+			if (res.ChunksNew > 0) != c.carried || res.Recarried != c.recarried || res.Pending != 0 {
+				t.Errorf("%+v", res)
+			}
+			if c.name == "pack" {
+				return // the first shipment is what it is; the second brings what it lacks
+			}
+			v := w.newVault()
+			v.take(w.drive)
+			v.equals()
+			must(t, os.RemoveAll(w.index)) // and the ledger folded anew agrees
+			if res := w.pack(); res.ChunksNew != 0 || res.Recarried != 0 {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+}
+
+// Another drive does not count on what an open shipment has on the first.
+func TestAnOpenShipmentCountsNowhereElse(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	plain := w.trees["docs"].(*readCounter)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.trees["docs"] = &afterBytes{readCounter: plain, limit: 160_000, do: cancel}
+	if _, err := w.packCtx(ctx); err == nil {
+		t.Fatal("not cancelled")
+	}
+	w.trees["docs"] = plain
+	a := w.drive
+	w.newDrive("B")
+	res := w.pack()
+	if res.Resumed || res.BytesRead != res.Bytes {
+		t.Errorf("%+v", res)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+	w.drive = a // and the first goes on where it was
+	res = w.pack()
+	if res.Shipment == "" || res.Snapshot != 2 || res.BytesRead != 0 {
+		t.Errorf("%+v", res)
+	}
+	v.take(w.drive)
+	v.equals()
+}
+
+func TestDryRunWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.opts.DryRun = true
+	res := w.pack()
+	if res.Snapshot != 0 || res.ToReadFiles != 6 || res.ToRead != 100_000+50_000+10+300_000+115_000 || w.read.Load() != 0 {
+		t.Errorf("%+v", res)
+	}
+	d, err := courier.OpenFS(keepOpen{w.drive}, "")
+	must(t, err)
+	if infos, err := d.Shipments(w.route); err != nil || len(infos) != 0 {
+		t.Errorf("%d shipments, %v", len(infos), err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	status := func() StatusResult {
+		res, err := w.site().status(context.Background(), report.Discard)
+		must(t, err)
+		return res
+	}
+	if st := status(); st.Snapshot != 0 || st.Trees[0].Files != 0 {
+		t.Errorf("%+v", st)
+	}
+	w.pack()
+	st := status()
+	if tr := st.Trees[0]; tr.Files != 6 || tr.AboardFiles != 5 || tr.HeldFiles != 1 || len(st.Shipments) != 1 || st.Shipments[0].State != "aboard" || st.Drives[0].Aboard[0] != 1 {
+		t.Errorf("%+v", st)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.receipt(w.drive)
+	w.small(600<<10, 0)
+	w.write("large", 500<<10, 1)
+	settleClock()
+	w.pack()
+	w.newDrive("C")
+	st = status()
+	if tr := st.Trees[0]; tr.HeldFiles != 1 || tr.PendingFiles != 1 || tr.PendingBytes > 500<<10 {
+		t.Errorf("%+v", tr) // the receipt lies on the other drive, so home does not know of it yet
+	}
+}
+
+func TestClearDrive(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.receipt(w.drive)
+	w.write("new", 5000, 8)
+	settleClock()
+	w.pack()
+	s := w.site()
+	f, err := s.loadFleet(report.Discard)
+	must(t, err)
+	b, err := s.openBooks(f, report.Discard)
+	must(t, err)
+	defer b.close(true)
+	d, err := courier.OpenFS(keepOpen{w.drive}, "")
+	must(t, err)
+	acked, kept, err := b.clearable(d)
+	must(t, err)
+	if len(acked) != 1 || acked[0].number != 1 || kept != 1 || acked[0].bytes == 0 {
+		t.Errorf("%+v, %d kept", acked, kept)
+	}
+}
+
+// Acknowledged shipments make room when a pack needs it and somebody agrees.
+func TestClearForRoom(t *testing.T) {
+	w := newWorld(t)
+	w.small(1500<<10, 0)
+	w.write("a", 700<<10, 1)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	w.write("b", 700<<10, 2)
+	settleClock()
+	asked := 0
+	w.opts.Confirm = func(string) (bool, bool) { asked++; return true, true }
+	if res := w.pack(); res.Pending != 1 || asked != 0 || res.Cleared != 0 {
+		t.Fatalf("nothing is acknowledged: %+v", res)
+	}
+	v.receipt(w.drive)
+	if res := w.pack(); res.Pending != 0 || asked != 1 || res.Cleared != 1 {
+		t.Errorf("%d times asked: %+v", asked, res)
+	}
+	v.take(w.drive)
+	v.equals()
 }

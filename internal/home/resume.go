@@ -27,7 +27,7 @@ func (r *run) compareDrive() error {
 			r.numbers = max(r.numbers, c.Commit.Snapshot.Number)
 		}
 		for _, p := range there[i].Problems {
-			r.rep.Problem(there[i].Path, p)
+			r.rep.Verbose("%v", p) // home knows each commit of its own, and writes it anew below
 		}
 	}
 	for _, sh := range r.fleet.all {
@@ -35,17 +35,12 @@ func (r *run) compareDrive() error {
 			continue
 		}
 		info := onDrive[sh.id]
-		if !sh.aboard && r.o.DryRun {
+		switch {
+		case sh.aboard && info != nil && info.Committed:
+		case r.o.DryRun:
 			continue
-		}
-		if !sh.aboard {
+		default:
 			if err := r.finishCommit(sh, info); err != nil {
-				return err
-			}
-			continue
-		}
-		if info == nil || !info.Committed {
-			if err := r.declareMissing(sh); err != nil {
 				return err
 			}
 			continue
@@ -101,7 +96,8 @@ func (r *run) onDrive(sh *shipment, list *chunkList) bool {
 	return err == nil && st.Kind == disk.KindFile && st.Size == list.ref.Size
 }
 
-// finishCommit brings a commit onto the drive that an earlier run made durable at home and no further.
+// finishCommit brings a commit onto the drive that an earlier run made durable at home and no further, or that was
+// lost or damaged there while its packs are not.
 func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 	for _, name := range sh.packs {
 		list, err := r.site.readList(sh, name)
@@ -117,7 +113,7 @@ func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 	if err != nil {
 		return err
 	}
-	if info == nil || !info.Committed {
+	if info == nil || !info.Committed { // else only the word of it was missing at home
 		if _, err := r.drive.WriteCommit(data); err != nil {
 			return err
 		}
@@ -127,7 +123,7 @@ func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 	}
 	sh.aboard = true
 	r.res.Finished = append(r.res.Finished, sh.number)
-	r.rep.Info("finished snapshot %d, whose commit was not on the drive yet", sh.number)
+	r.rep.Info("finished snapshot %d, whose commit was not on the drive", sh.number)
 	r.site.removeSpools(r.rep, sh, maxOrdinal)
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		return nil
 	}
 	err = snapshot.Walk(ctx, root, r.walkOptions(), func(n *snapshot.Node) error {
-		if r.stopRequested() {
+		if r.interrupted() {
 			return errStopped
 		}
 		prev, err := last.seek(n.Entry.Path, passed)
