@@ -2,7 +2,6 @@ package index
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -67,7 +66,7 @@ func TestMillions(t *testing.T) {
 		start := time.Now()
 		fn()
 		peak, anon := peaks(t)
-		fmt.Printf("%-20s %8v  peak %d MiB, anonymous %d MiB, highest %d\n", what, time.Since(start).Round(time.Millisecond), peak, anon, maxAnon)
+		t.Logf("%-20s %8v  peak %d MiB, anonymous %d MiB, highest %d", what, time.Since(start).Round(time.Millisecond), peak, anon, maxAnon)
 	}
 	check := func(err error) {
 		if err != nil {

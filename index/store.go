@@ -145,7 +145,7 @@ func (s *store) openBadger() (err error) {
 		WithNumLevelZeroTablesStall(12).
 		WithNumCompactors(2).
 		WithNumGoroutines(1).
-		WithValueThreshold(2 * MaxMeta). // all values stay beside their keys
+		WithValueThreshold(2 * maxName). // all values stay beside their keys
 		WithValueLogFileSize(1 << 20).
 		WithBypassLockGuard(true) // s.lock is ours, and is given up even if Open panics
 	opt.TableSizeMultiplier = 1
