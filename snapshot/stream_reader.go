@@ -16,8 +16,10 @@ type Getter interface {
 	Get(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error)
 }
 
-// GapError says that the entries of a stream chunk cannot be had: those from
-// the path From on that lie before the path To ("" is the end of the tree).
+// GapError says that the entries of a stream chunk cannot be had. All that is
+// missing since the last entry that was returned lies from the path From on
+// and before the path To ("" is the end of the tree): where one gap follows
+// another, the later one covers both.
 type GapError struct {
 	From, To string
 	ID       chunk.ID
@@ -50,6 +52,7 @@ type StreamReader struct {
 	skip    bool     // `more` items belong to an entry that was lost: pass over them
 	partial bool     // cur is not whole yet
 	cur     Entry
+	lost    *GapError // since the last entry returned
 }
 
 // NewStreamReader reads a tree from its root.
@@ -85,6 +88,7 @@ func (r *StreamReader) Next() (*Entry, error) {
 			return nil, err
 		}
 		if ComparePaths(e.Path, r.at) >= 0 {
+			r.lost = nil
 			return e, nil
 		}
 	}
@@ -213,6 +217,10 @@ func (r *StreamReader) gap(err error) error {
 	if r.at != "" && ComparePaths(g.From, r.at) < 0 {
 		g.From = r.at
 	}
+	if r.lost != nil {
+		g.From = r.lost.From
+	}
+	r.lost = g
 	return g
 }
 

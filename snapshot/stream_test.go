@@ -346,6 +346,51 @@ func TestLostStreamChunksAreGaps(t *testing.T) {
 	})
 }
 
+// Merged with another sequence, the newest gap alone tells what may be missing,
+// also where several chunks in a row are lost.
+func TestLockstepOverGaps(t *testing.T) {
+	m := memory{}
+	var tree []*Entry
+	var paths []string
+	for i := range 3000 {
+		tree = append(tree, synthetic(i))
+		paths = append(paths, tree[i].Path)
+	}
+	rec, err := m.write(tree)
+	must(t, err)
+	for lost := range 1 << len(rec.Chunks) {
+		if lost >= 256 {
+			break
+		}
+		some := maps.Clone(m)
+		for i, ref := range rec.Chunks {
+			if lost>>i&1 != 0 {
+				delete(some, ref.ID)
+			}
+		}
+		var gap *GapError
+		missing := 0
+		must(t, Lockstep(Entries(NewStreamReader(rec, some)), pathsOf(paths, -1, nil),
+			func(path string, _ *Entry, hasA bool, _ string, hasB bool) error {
+				if !hasB || !hasA && (gap == nil || !gap.Covers(path)) {
+					return fmt.Errorf("lost %b: %q is missing", lost, path)
+				}
+				if !hasA {
+					missing++
+				}
+				return nil
+			}, func(err error) error {
+				if !errors.As(err, &gap) {
+					return err
+				}
+				return nil
+			}))
+		if (missing > 0) != (lost > 0) {
+			t.Fatalf("lost %b: %d missing", lost, missing)
+		}
+	}
+}
+
 func TestWriterRefuses(t *testing.T) {
 	dir := func(p string) *Entry { return &Entry{Path: p, Kind: disk.KindDir} }
 	file := func(p string) *Entry { return &Entry{Path: p, Kind: disk.KindFile} }
