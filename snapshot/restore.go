@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
@@ -69,7 +70,8 @@ var (
 // What is there and equal is left alone. What is there and differs is a
 // problem, unless Overwrite; a directory is never removed. Owners are set by
 // number, where this user may. One entry that fails stops nothing: Restore
-// itself fails only where ctx is cancelled.
+// itself fails only where ctx is cancelled. Progress counts into the phase that
+// the caller began.
 func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) {
 	if o.Report == nil {
 		o.Report = report.Discard
@@ -85,14 +87,9 @@ func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) {
 	}
 	r.links.r = r
 	defer r.dirs.close()
-	if paths[0] == "" {
-		o.Report.Phase("restore", o.Tree.Totals.Bytes, o.Tree.Totals.Files)
-	} else {
-		o.Report.Phase("restore", 0, 0)
-	}
 	r.selected = newSelection(o.Tree, o.Get, paths, func(path string) {
 		r.res.NotFound++
-		o.Report.Problem(path, errNotFound)
+		o.Report.Problem(r.inTree(path), errNotFound)
 	})
 	err = r.run()
 	r.abandon()
@@ -155,7 +152,7 @@ func (r *restorer) pass(do func(*Entry) error) error {
 		if errors.As(err, &gap) {
 			if !r.gapsSeen {
 				r.res.Gaps++
-				r.Report.Problem(gap.From, fmt.Errorf("what the snapshot names from here to %q is lost: %w", report.Name(gap.To), err))
+				r.Report.Problem(r.inTree(gap.From), fmt.Errorf("what the snapshot names from here to %s is lost: %w", r.to(gap), err))
 			}
 			continue
 		}
@@ -199,29 +196,47 @@ func (r *restorer) first(e *Entry) error {
 func (r *restorer) unblock() {
 	if r.block && r.under > 0 {
 		r.res.Failed += r.under
-		r.Report.Warn("%s: %s under it not restored", report.Name(r.blocked), report.Count(r.under, "entry"))
+		r.Report.Warn("%s: %s under it not restored", r.name(r.blocked), report.Count(r.under, "entry"))
 	}
 	r.block = false
 }
 
+// inTree is a path as it is told to people: with its tree.
+func (r *restorer) inTree(path string) string {
+	if path == "" {
+		return r.Tree.Name
+	}
+	return Join(r.Tree.Name, strings.TrimSuffix(path, "/"))
+}
+
+func (r *restorer) name(path string) string { return report.Name(r.inTree(path)) }
+
+// to tells where a gap ends.
+func (r *restorer) to(gap *GapError) string {
+	if gap.To == "" {
+		return "the end of the tree"
+	}
+	return r.name(gap.To)
+}
+
 func (r *restorer) fail(path string, err error) {
 	r.res.Failed++
-	r.Report.Problem(path, err)
+	r.Report.Problem(r.inTree(path), err)
 }
 
 // count counts what is special about an entry that was restored.
 func (r *restorer) count(e *Entry) {
 	if e.Pending {
 		r.res.Pending++
-		r.Report.Verbose("%s: restored in the last version carried; the newer one has not been carried in full", report.Name(e.Path))
+		r.Report.Verbose("%s: restored in the last version carried; the newer one has not been carried in full", r.name(e.Path))
 	}
 	if e.Unseen {
 		r.res.Unseen++
-		r.Report.Verbose("%s: restored as it was at an earlier reading", report.Name(e.Path))
+		r.Report.Verbose("%s: restored as it was at an earlier reading", r.name(e.Path))
 	}
 	if !r.Privileged && e.needsPrivilege() {
 		r.res.Dropped++
-		r.Report.Verbose("%s: restored without privileged bits and attributes", report.Name(e.Path))
+		r.Report.Verbose("%s: restored without privileged bits and attributes", r.name(e.Path))
 	}
 }
 

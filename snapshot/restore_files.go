@@ -10,7 +10,6 @@ import (
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
-	"waterlock/internal/report"
 )
 
 // A batch is closed at so many files or bytes.
@@ -136,7 +135,7 @@ func (r *restorer) fileThere(e *Entry, up disk.FS, name string, st disk.Stat) (d
 			return false, nil
 		}
 		r.res.Kept++
-		r.Report.Verbose("%s: there with equal content, keeps its other metadata", report.Name(e.Path))
+		r.Report.Verbose("%s: there with equal content, keeps its other metadata", r.name(e.Path))
 	}
 	r.res.AlreadyThere++
 	r.res.Files++
@@ -321,7 +320,7 @@ func (r *restorer) settle(item restoring, synced bool) error {
 		if r.ctx.Err() != nil || try == writeTries {
 			return err
 		}
-		r.Report.Verbose("%s: %v; written anew", report.Name(e.Path), err)
+		r.Report.Verbose("%s: %v; written anew", r.name(e.Path), err)
 		if err = r.Target.Remove(item.temp); err != nil {
 			return err
 		}

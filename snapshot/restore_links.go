@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"waterlock/internal/disk"
-	"waterlock/internal/report"
 )
 
 // linksDir is a directory in the target that holds one more link of each file
@@ -54,7 +53,7 @@ func (l *links) reuse(e *Entry, temp string) (bool, error) {
 	l.r.Target.Remove(temp) // of an interrupted restore
 	if err := l.r.Target.Link(key, temp); err != nil {
 		// Too many links of one file: the next ones are of a new one.
-		l.r.Report.Verbose("%s: %v; restored as a file of its own", report.Name(e.Path), err)
+		l.r.Report.Verbose("%s: %v; restored as a file of its own", l.r.name(e.Path), err)
 		return false, l.r.Target.Remove(key)
 	}
 	return true, nil

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"waterlock/internal/disk"
-	"waterlock/internal/report"
 )
 
 // Bits of a mode that hand on somebody's rights.
@@ -68,7 +67,7 @@ func (r *restorer) setMeta(dir disk.FS, name string, e *Entry, stage metaStage) 
 			continue
 		}
 		other = true
-		r.Report.Verbose("%s: %s not set: %v", report.Name(e.Path), p.What, p.Err)
+		r.Report.Verbose("%s: %s not set: %v", r.name(e.Path), p.What, p.Err)
 	}
 	if other {
 		r.res.MetaUnset++

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 
 	"waterlock/internal/disk"
-	"waterlock/internal/report"
 )
 
 // second handles everything that is neither directory nor file.
@@ -17,13 +16,13 @@ func (r *restorer) second(e *Entry) error {
 	default:
 		// A socket is made by who listens on it; devices are made by the system.
 		r.res.Dropped++
-		r.Report.Verbose("%s: a %v is not restored", report.Name(e.Path), e.Kind)
+		r.Report.Verbose("%s: a %v is not restored", r.name(e.Path), e.Kind)
 		return nil
 	}
 	switch err := r.other(e); {
 	case errors.Is(err, errNoParent):
 		r.res.Failed++ // its directory was named in the first pass
-		r.Report.Verbose("%s: %v", report.Name(e.Path), err)
+		r.Report.Verbose("%s: %v", r.name(e.Path), err)
 	case err != nil:
 		r.fail(e.Path, err)
 	default:

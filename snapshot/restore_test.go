@@ -365,7 +365,7 @@ func TestRestoreLeavesWhatDiffers(t *testing.T) {
 		failed = append(failed, p.Path)
 	}
 	slices.Sort(failed)
-	if want := []string{"empty", "executable", "link", "pipe", "plain"}; !slices.Equal(failed, want) {
+	if want := []string{"tree/empty", "tree/executable", "tree/link", "tree/pipe", "tree/plain"}; !slices.Equal(failed, want) {
 		t.Fatalf("problems with %q, want %q", failed, want)
 	}
 	if res.Complete() || res.Kept != 2 { // the root and read-only
