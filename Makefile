@@ -47,7 +47,7 @@ cross:
 	done
 
 bench: ## speed, side by side with restic where that is installed
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
 
 soak: ## the long tests: SIGKILL, 2 GiB files, memory, all of them
 	WL_SOAK=1 $(GO) test -timeout 120m -v -count=1 ./tests/

@@ -248,7 +248,7 @@ func (s *Store) rebuild(ctx context.Context, in *installs) error {
 		}
 	}
 	if len(in.seqs) > 0 {
-		s.report.Info("rebuilding the catalog from %d install records", len(in.seqs))
+		s.report.Info("The catalog is rebuilt from %d install records.", len(in.seqs))
 	}
 	for _, seq := range in.seqs {
 		if err := ctx.Err(); err != nil {

@@ -84,7 +84,7 @@ func (sc *scrubber) repairFrom(rec *record, void map[int]bool, want map[pathKey]
 			s.report.Warn("%s cannot be repaired now: %v", name, r.Err)
 			continue
 		}
-		s.report.Info("%s is repaired", name)
+		s.report.Info("%s is repaired.", name)
 		sc.res.Repaired += sc.bad[of[i]]
 		delete(sc.bad, of[i]) // other links of the inode follow along
 	}

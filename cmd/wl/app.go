@@ -12,6 +12,7 @@ import (
 
 	"waterlock/internal/exit"
 	"waterlock/internal/machine"
+	"waterlock/internal/report"
 )
 
 // errReported says that the command has told everything itself and only the
@@ -36,7 +37,7 @@ func run(args []string, in *os.File, out, errOut io.Writer) exit.Code {
 	}
 	if err != nil && !errors.Is(err, errReported) {
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(errOut, "wl: %s\n", strings.TrimRight(line, "\n"))
+			fmt.Fprintf(errOut, "wl: %s\n", report.Line(strings.TrimRight(line, "\n")))
 		}
 	}
 	return exit.Of(err)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -54,6 +57,9 @@ func driveInitCommand(e *env) *cli.Command {
 			d, err := courier.InitDrive(fs, c.String("label"))
 			if err != nil {
 				fs.Close()
+				if errors.Is(err, os.ErrExist) {
+					err = fmt.Errorf("%s is a courier drive already: %w", report.Name(dir), err)
+				}
 				return err
 			}
 			id, label := d.ID().String(), d.Label()
@@ -138,8 +144,8 @@ func tellCleared(s *session, r home.ClearResult) {
 		}
 		s.Info("%s freed on %s.", report.Size(r.Freed), name)
 	}
-	if r.Kept > 0 {
-		s.Info("%s stay: no receipt has acknowledged all of it yet.", report.Count(int64(r.Kept), "shipment"))
+	if r.Kept > 0 && !r.Refused {
+		s.Info("Not deleted: %s that no receipt has acknowledged in full yet.", report.Count(int64(r.Kept), "shipment"))
 	}
 	if r.Free > 0 {
 		s.Info("%s free now.", report.Size(r.Free))

@@ -90,18 +90,6 @@ func packCommand(e *env) *cli.Command {
 
 func tellPacked(s *session, r home.PackResult) {
 	drive := driveName(r.DriveLabel, r.DriveID)
-	for _, n := range r.Receipts {
-		s.Info("Receipt %d of the vault was on the drive: what it acknowledges is held now.", n)
-	}
-	for _, n := range r.Finished {
-		s.Info("Snapshot %d of an earlier run was finished: its commit lies on the drive now.", n)
-	}
-	if r.Recarried > 0 {
-		s.Info("%s that should lie on %s are gone: their chunks are carried again.", report.Count(int64(r.Recarried), "shipment"), drive)
-	}
-	if r.Cleared > 0 {
-		s.Info("%s that the vault has acknowledged were deleted from the drive to make room.", report.Count(int64(r.Cleared), "shipment"))
-	}
 	if r.DryRun {
 		s.Info("Dry run: nothing was written onto the drive.")
 		s.Info("%s, %s, are new or changed and would be read%s.", files(r.ToReadFiles), report.Size(r.ToRead), movedToo(r.Moved))

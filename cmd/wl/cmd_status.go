@@ -191,12 +191,12 @@ func vaultStatus(r vault.StatusResult) string {
 		fmt.Fprintf(&b, "Newest receipt: %d, %s.\n", r.Receipt, when(r.ReceiptAt))
 	}
 	if r.Wants > 0 {
-		fmt.Fprintf(&b, "%s are asked for from home.\n", chunks(r.Wants))
+		fmt.Fprintf(&b, "%s %s asked for from home.\n", chunks(r.Wants), is(r.Wants))
 	} else {
 		fmt.Fprintln(&b, "Nothing is asked for from home.")
 	}
 	if r.Awaited > 0 {
-		fmt.Fprintf(&b, "%s are awaited from shipments under way.\n", chunks(r.Awaited))
+		fmt.Fprintf(&b, "%s %s awaited from shipments under way.\n", chunks(r.Awaited), is(r.Awaited))
 	}
 	fmt.Fprintf(&b, "Space: mirror %s, history %s, old versions kept whole %s, staging %s, foreign %s; %s free of %s.\n",
 		report.Size(r.Mirror), report.Size(r.History), report.Size(r.Kept), report.Size(r.Staging), report.Size(r.Foreign),

@@ -61,7 +61,7 @@ func unpackCommand(e *env) *cli.Command {
 
 func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.Open > 0 {
-		s.Info("%s on this drive were not finished at home and were left alone.", report.Count(int64(r.Open), "shipment"))
+		s.Info("%s on this drive %s not finished at home and was left alone.", report.Count(int64(r.Open), "shipment"), is(int64(r.Open)))
 	}
 	if r.Shipments == 0 {
 		s.Info("There is no shipment of route %s on this drive.", r.Route)
@@ -100,10 +100,10 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("Damage was found, named above. The rest has arrived.")
 	}
 	if r.Awaited > 0 {
-		s.Info("%s are still awaited from a shipment under way.", chunks(r.Awaited))
+		s.Info("%s %s still awaited from a shipment under way.", chunks(r.Awaited), is(r.Awaited))
 	}
 	if r.Wants > 0 {
-		s.Info("%s are asked for on the receipt: the next pack at home carries them again.", chunks(r.Wants))
+		s.Info("%s %s asked for on the receipt: the next pack at home carries it again.", chunks(r.Wants), is(r.Wants))
 	}
 	switch {
 	case r.Told:

@@ -108,7 +108,7 @@ func verifyDrive(s *session, dir string) error {
 	s.Info("%s: read %s in %s, %s, %s.", driveName(d.Label(), d.ID().String()),
 		report.Count(r.Shipments, "shipment"), files(r.Files), report.Count(r.Records, "record"), report.Size(r.Bytes))
 	if r.Open > 0 {
-		s.Info("%s on it are not finished yet; pack goes on with them.", report.Count(r.Open, "shipment"))
+		s.Info("%s on it %s not finished yet; pack goes on with it.", report.Count(r.Open, "shipment"), is(r.Open))
 	}
 	if r.Warm {
 		s.Info("Some of it may have come from a cache: unplug the drive, plug it in and run this again to be sure.")
@@ -140,10 +140,10 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 		s.Info("%s cannot be read in full.", report.Count(r.Unreadable, "snapshot"))
 	}
 	if r.Lacking > 0 {
-		s.Info("%s that snapshots name are not in the vault.", chunks(r.Lacking))
+		s.Info("%s that snapshots name %s not in the vault.", chunks(r.Lacking), is(r.Lacking))
 	}
 	if r.Wants > 0 {
-		s.Info("%s are asked for. Next: wl unpack writes a receipt that says so, and the pack at home carries them.", chunks(r.Wants))
+		s.Info("%s %s asked for. Next: wl unpack writes a receipt that says so, and the pack at home carries it.", chunks(r.Wants), is(r.Wants))
 	}
 	if r.Damaged+r.Unreadable == 0 {
 		s.Info("No damage.")

@@ -155,7 +155,7 @@ func (k *console) print(w io.Writer, line string) {
 	if k.bar != nil {
 		_ = k.bar.Clear()
 	}
-	fmt.Fprintln(w, line)
+	fmt.Fprintln(w, report.Line(line))
 }
 
 func (k *console) say(w io.Writer, line string) {
@@ -258,7 +258,7 @@ func (k *console) Close() {
 		}
 		fmt.Fprintln(k.err, "wl: "+head)
 		for _, p := range k.problems {
-			fmt.Fprintln(k.err, "wl:   "+p.String())
+			fmt.Fprintln(k.err, report.Line("wl:   "+p.String()))
 		}
 	}
 	k.mu.Unlock()
@@ -308,7 +308,7 @@ func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
 		}
 		phase := k.phase
 		k.phase = "" // no progress over the question
-		fmt.Fprintf(k.err, "%s [y/N] ", question)
+		fmt.Fprintf(k.err, "%s [y/N] ", report.Line(question))
 		k.mu.Unlock()
 		defer func() {
 			k.mu.Lock()

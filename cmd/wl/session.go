@@ -105,4 +105,12 @@ func when(t time.Time) string {
 func short(id string) string { return id[:min(len(id), 8)] }
 
 func files(n int64) string  { return report.Count(n, "file") }
+// is goes with a count.
+func is(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 func chunks(n int64) string { return report.Count(n, "chunk") }

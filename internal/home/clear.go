@@ -155,7 +155,7 @@ func (r *run) clearForRoom(need int64) error {
 			yes, asked = r.o.Confirm(report.Size(need) + " more room is needed. " + clearQuestion(acked, r.drive))
 		}
 		if !asked {
-			r.rep.Info("%s on the drive could be deleted to make room: wl drive clear, or clear_acknowledged in %s", report.Count(int64(len(acked)), "acknowledged shipment"), configFile)
+			r.rep.Info("%s on the drive could be deleted to make room: wl drive clear, or clear_acknowledged in %s.", report.Count(int64(len(acked)), "acknowledged shipment"), configFile)
 		}
 		if !yes {
 			return nil
@@ -170,7 +170,7 @@ func (r *run) clearForRoom(need int64) error {
 		}
 		need -= a.bytes
 		r.res.Cleared++
-		r.rep.Info("deleted the acknowledged shipment of snapshot %d: %s", a.number, report.Size(a.bytes))
+		r.rep.Info("Deleted the acknowledged shipment of snapshot %d: %s.", a.number, report.Size(a.bytes))
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (r *run) takeReceipt() error {
 	}
 	if number > 0 {
 		r.res.Receipts = append(r.res.Receipts, number)
-		r.rep.Info("receipt %d of vault %s: newest snapshot arrived is %d, %s wanted", number, report.Name(r.books.receipt.VaultName),
+		r.rep.Info("Receipt %d of vault %s was on the drive: newest snapshot arrived is %d, %s wanted.", number, report.Name(r.books.receipt.VaultName),
 			r.books.receipt.NewestArrived, report.Count(int64(len(r.books.receipt.Wants)), "chunk"))
 	}
 	if f, b := r.fleet.newest, r.books.receipt; b != nil && (f == nil && b.HighestSnapshot > 0 || f != nil && b.HighestSnapshot > f.Snapshot.Number) {

@@ -123,7 +123,7 @@ func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 	}
 	sh.aboard = true
 	r.res.Finished = append(r.res.Finished, sh.number)
-	r.rep.Info("finished snapshot %d, whose commit was not on the drive", sh.number)
+	r.rep.Info("Finished snapshot %d, whose commit was not on the drive.", sh.number)
 	r.site.removeSpools(r.rep, sh, maxOrdinal)
 	return nil
 }
@@ -173,7 +173,7 @@ func (r *run) resume() error {
 	}
 	r.res.Resumed = len(r.sh.packs) > 0
 	if r.res.Resumed {
-		r.rep.Info("going on with the shipment that was begun on %s: %s on the drive", r.sh.opened.Format("2006-01-02 15:04"), report.Count(int64(len(r.sh.packs)), "pack"))
+		r.rep.Info("Going on with the shipment that was begun on %s: %s on the drive.", r.sh.opened.Format("2006-01-02 15:04"), report.Count(int64(len(r.sh.packs)), "pack"))
 	}
 	return r.lastPass()
 }

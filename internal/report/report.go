@@ -159,6 +159,24 @@ func Name(raw string) string {
 	return b.String()
 }
 
+// Line makes a whole line of output safe: what Name escapes is escaped, but for
+// backslashes, line ends and tabs, so that names that are escaped already stay
+// as they are.
+func Line(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		j := strings.IndexAny(text[i:], "\\\n\t")
+		if j < 0 {
+			b.WriteString(Name(text[i:]))
+			break
+		}
+		b.WriteString(Name(text[i : i+j]))
+		b.WriteByte(text[i+j])
+		i += j + 1
+	}
+	return b.String()
+}
+
 func printable(r rune) bool { return r == ' ' || unicode.IsGraphic(r) && !unicode.Is(unicode.Zs, r) }
 
 // Size writes a number of bytes in binary units: "1.5 GiB".

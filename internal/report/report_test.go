@@ -29,6 +29,22 @@ func TestName(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	cases := map[string]string{
+		"plain: text\n\tmore":          "plain: text\n\tmore",
+		`a\x1b is escaped already`:     `a\x1b is escaped already`,
+		"a\x1b[31m is not, \xff neither": `a\x1b[31m is not, \xff neither`,
+		"carriage\rreturn":            `carriage\rreturn`,
+		"":                            "",
+		"\\":                          "\\",
+	}
+	for text, want := range cases {
+		if got := Line(text); got != want {
+			t.Errorf("Line(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzName(f *testing.F) {
 	f.Add("a\x1b\xff\\")
 	f.Fuzz(func(t *testing.T, raw string) {
