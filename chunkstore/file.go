@@ -30,7 +30,7 @@ func (b *Batch) prepareFile(ctx context.Context, v *volume, at *place, it *item)
 		case at.st.Nlink == 1, e.LinkGroup != 0 && group != nil:
 			// The inode is shared with no path of another meaning.
 			b.prepareMeta(at, at.cont.ID, it)
-			it.res.Way = MetaOnly
+			it.act.unkeep, it.res.Way = at.cont.Kind == index.Kept, MetaOnly
 			return nil
 		}
 	} else if group != nil {
@@ -69,7 +69,8 @@ func (b *Batch) groupContainer(v *volume, e *snapshot.Entry) (*index.Container, 
 	if err != nil {
 		return nil, whole(err)
 	}
-	if !holds(c, e) || c.Kind != index.Mirror || c.Tree != v.Tree {
+	// It may be with the kept versions by name, and shown by other paths still.
+	if !holds(c, e) || c.Kind != index.Mirror && c.Kind != index.Kept || c.Tree != v.Tree {
 		return nil, nil
 	}
 	return c, nil
@@ -86,10 +87,11 @@ func (b *Batch) prepareMeta(at *place, id index.ContainerID, it *item) {
 
 // prepareLink stages another name of the link group's inode.
 func (b *Batch) prepareLink(v *volume, c *index.Container, it *item) error {
-	from, err := b.source(v, c)
+	from, err := b.source(c)
 	if err != nil {
 		return err
 	}
+	it.act.unkeep = c.Kind == index.Kept
 	return b.stageLink(v, c, from, it)
 }
 
@@ -117,15 +119,22 @@ func (b *Batch) stageLink(v *volume, c *index.Container, from string, it *item) 
 	return nil
 }
 
-// source is the name by which a container of the mirror can be linked now: in
-// staging where this batch has made or moved it.
-func (b *Batch) source(v *volume, c *index.Container) (string, error) {
+// source is the name by which a container can be linked now: in staging where
+// this batch has made or moved it, else where it is as yet.
+func (b *Batch) source(c *index.Container) (string, error) {
 	for i := len(b.items) - 1; i >= 0; i-- {
 		if a := &b.items[i].act; b.items[i].do && a.kind == actPlace && a.cont == c.ID {
 			return b.s.vols[a.tree].shelf.stageName(a.stage), nil
 		}
 	}
-	_, name, err := b.s.locate(*c)
+	was, ok, err := b.s.cat.Container(c.ID)
+	if err != nil {
+		return "", whole(err)
+	}
+	if !ok {
+		return "", fmt.Errorf("container %d is unknown", c.ID)
+	}
+	_, name, err := b.s.locate(was)
 	return name, err
 }
 
@@ -244,11 +253,7 @@ func (b *Batch) leaves(v *volume, c *index.Container, e *snapshot.Entry) (bool, 
 // prepareMove stages another name of an inode that leaves its place. The old
 // name goes by an action of its own, or stays while deletions are not applied.
 func (b *Batch) prepareMove(v *volume, c *index.Container, it *item) error {
-	was, ok, err := b.s.cat.Container(c.ID) // where it is as yet
-	if err != nil || !ok {
-		return whole(err)
-	}
-	_, from, err := b.s.locate(was)
+	from, err := b.source(c)
 	if err != nil {
 		return err
 	}

@@ -368,7 +368,7 @@ func (f *finisher) removeDir(a *action, v *volume) error {
 // release takes away kept names that were needed for the time of the batch, or
 // whose inode went back into the mirror.
 func (f *finisher) release(a *action, v *volume) error {
-	if a.kind == actPlace && a.unkeep {
+	if a.unkeep {
 		return f.releaseKept(v, a.cont, v.name(a.path), a.node.ino)
 	}
 	if a.old != oldShared || !a.hold {

@@ -125,7 +125,7 @@ func (s *Store) readPlace(id chunk.ID, k chunk.Kind, p index.Place, buf []byte) 
 		return readPlain(h.file, id, p, buf)
 	}
 	if h.pack.Kind() != k {
-		return nil, &placeError{fmt.Errorf("pack of %v chunks", h.pack.Kind())}
+		return nil, fmt.Errorf("it is a chunk of kind %v", h.pack.Kind()) // the asker is wrong, not the place
 	}
 	rows := h.pack.Places()
 	i, ok := slices.BinarySearchFunc(rows, p.Offset, func(r pack.Place, off int64) int { return cmp.Compare(r.Offset, off) })

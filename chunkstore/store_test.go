@@ -376,3 +376,5 @@ func stored(b []byte) pack.Stored {
 var _ = disktest.NewMem
 
 var snapshotSocket = snapshot.Entry{Path: "sock", Kind: disk.KindSocket, Mode: 0o600}
+
+func hole(n int64) snapshot.Extent { return snapshot.Extent{Hole: true, Length: n} }
