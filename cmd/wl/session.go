@@ -104,7 +104,8 @@ func when(t time.Time) string {
 // short is the first 8 digits of an id.
 func short(id string) string { return id[:min(len(id), 8)] }
 
-func files(n int64) string  { return report.Count(n, "file") }
+func files(n int64) string { return report.Count(n, "file") }
+
 // is goes with a count.
 func is(n int64) string {
 	if n == 1 {

@@ -31,12 +31,12 @@ func TestName(t *testing.T) {
 
 func TestLine(t *testing.T) {
 	cases := map[string]string{
-		"plain: text\n\tmore":          "plain: text\n\tmore",
-		`a\x1b is escaped already`:     `a\x1b is escaped already`,
+		"plain: text\n\tmore":            "plain: text\n\tmore",
+		`a\x1b is escaped already`:       `a\x1b is escaped already`,
 		"a\x1b[31m is not, \xff neither": `a\x1b[31m is not, \xff neither`,
-		"carriage\rreturn":            `carriage\rreturn`,
-		"":                            "",
-		"\\":                          "\\",
+		"carriage\rreturn":               `carriage\rreturn`,
+		"":                               "",
+		"\\":                             "\\",
 	}
 	for text, want := range cases {
 		if got := Line(text); got != want {
