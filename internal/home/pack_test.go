@@ -327,7 +327,7 @@ func TestAnOpenShipmentCountsNowhereElse(t *testing.T) {
 	w.someFiles()
 	plain := w.trees["docs"].(*readCounter)
 	ctx, cancel := context.WithCancel(context.Background())
-	w.trees["docs"] = &afterBytes{readCounter: plain, limit: 160_000, do: cancel}
+	w.trees["docs"] = &afterBytes{readCounter: plain, limit: 100_000, do: cancel}
 	if _, err := w.packCtx(ctx); err == nil {
 		t.Fatal("not cancelled")
 	}

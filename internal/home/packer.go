@@ -17,13 +17,19 @@ const maxRetries = 5
 // maxNoSpace is how often a drive may turn out fuller than it said before no more chunks are written onto it.
 const maxNoSpace = 3
 
+const (
+	firstPackSize = 128 << 20
+	packSizeShare = 8
+)
+
 // packer writes chunks into packs on the drive, and has each read back while the next is being written. It is used by
 // the ordered goroutine of a pipeline, but for has and left.
 type packer struct {
 	r        *run
 	dir      string // of the shipment on the drive
-	packSize int64
-	next     int // number of the next pack
+	packSize int64 // at most
+	written  int64 // by this run, in closed packs
+	next     int   // number of the next pack
 
 	w    *pack.Writer // the open pack; nil: none
 	file disk.File
@@ -88,7 +94,7 @@ func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 	if err := p.trouble(); err != nil {
 		return false, err
 	}
-	if p.w != nil && !p.w.Fits(len(s.Data), p.packSize) {
+	if p.w != nil && !p.w.Fits(len(s.Data), p.size()) {
 		if err := p.finish(sp); err != nil {
 			return false, err
 		}
@@ -121,6 +127,10 @@ func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 	p.r.res.BytesNew += int64(s.PlainLen)
 	return true, nil
 }
+
+// size is how large the open pack may become. Packs begin small and grow with the run: the first are soon safe, the
+// last is read back in a fraction of the time that the whole took, and large shipments have few files.
+func (p *packer) size() int64 { return min(p.packSize, max(firstPackSize, p.written/packSizeShare)) }
 
 func (p *packer) noRoom() {
 	p.mu.Lock()
@@ -228,6 +238,7 @@ func (p *packer) finish(sp *spool) error {
 	}
 	s := &sealedPack{name: p.name, file: p.file, sum: &sum, ids: p.ids, spool: sp}
 	p.w, p.file, p.name, p.ids = nil, nil, "", nil
+	p.written += sum.Size
 	p.mu.Lock()
 	p.budget -= sum.Size
 	p.open = 0
