@@ -378,3 +378,7 @@ var _ = disktest.NewMem
 var snapshotSocket = snapshot.Entry{Path: "sock", Kind: disk.KindSocket, Mode: 0o600}
 
 func hole(n int64) snapshot.Extent { return snapshot.Extent{Hole: true, Length: n} }
+
+type entry = snapshot.Entry
+
+func extent(id chunk.ID, n int) snapshot.Extent { return snapshot.Extent{ID: id, Length: int64(n)} }

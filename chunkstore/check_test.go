@@ -1,0 +1,188 @@
+package chunkstore
+
+import (
+	"strings"
+	"testing"
+
+	"waterlock/index"
+	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
+	"waterlock/internal/disk/disktest"
+)
+
+func (w *world) checkMirror() MirrorCheck {
+	w.t.Helper()
+	res, err := w.s.CheckMirror(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res
+}
+
+func TestCheckMirror(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b, c, d := random(1, 2500), random(2, 1500), random(3, 1500)
+	x, y := w.file("x", d, 10), w.file("y", d, 10)
+	x.LinkGroup, y.LinkGroup = 4, 4
+	w.fine(install(dir("")), install(w.file("f", b, 10)), install(w.file("g", c, 10)), install(x), install(y),
+		install(symlink("l", "t", 1)), install(dir("d")))
+	w.put(b[:1000], chunk.Data)
+	if res := w.checkMirror(); res != (MirrorCheck{Files: 7}) {
+		t.Fatalf("%+v", res)
+	}
+	// Somebody removes one, changes another in place, takes a link and a
+	// directory away, and the name by which a linked inode is known.
+	w.fs.Remove("a/f")
+	write(t, w.fs, "a/g", "something else")
+	w.fs.Remove("a/l")
+	w.fs.Remove("a/d")
+	w.fs.Remove("a/y")
+	res := w.checkMirror()
+	if res.Missing != 4 || res.Foreign != 1 || res.Lost != 2 || res.Chunks != 5 {
+		t.Fatalf("%+v", res)
+	}
+	for _, e := range append(w.content(b), w.content(c)...) {
+		if ok, _ := w.s.Has(e.ID); ok || !w.wanted(e.ID) {
+			t.Fatal("it counts as held")
+		}
+	}
+	w.chunksOf(string(d)) // by its other link
+	before := w.rows()
+	w.rebuild(before)
+	// The next unpack puts all right, from the drive.
+	w.fine(install(w.file("f", b, 10)), install(w.file("g", c, 10)), install(y), install(symlink("l", "t", 1)), install(dir("d")))
+	w.want("a/f", string(b))
+	w.want("a/g", string(c))
+	w.want("a/y", string(d))
+	if st, _ := w.fs.Stat("a/y"); st.Nlink != 2 {
+		t.Fatal("not linked again")
+	}
+	w.want(".wl/foreign/2027-01-15/a/g", "something else")
+	if res := w.checkMirror(); res != (MirrorCheck{Files: 7}) {
+		t.Fatalf("%+v", res)
+	}
+}
+
+// A kept version and a pack that vanish are lost, and said.
+func TestCheckMirrorContainers(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b, c := random(1, 2500), random(2, 1500)
+	w.fine(install(dir("")), install(w.file("f", b, 10)))
+	w.fine(remove("f"))
+	id, meta := w.put(c, chunk.Data), w.put([]byte("stream"), chunk.Stream)
+	if err := w.s.FlushHistory(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range all(t, w.fs, ".wl") {
+		if strings.Contains(n, "/kept/") || strings.Contains(n, "/packs/") {
+			if err := w.fs.Remove(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if res := w.checkMirror(); res.Lost != 3 || res.Chunks != 5 {
+		t.Fatalf("%+v", res)
+	}
+	if !w.wanted(id) || len(w.rep.Problems()) != 3 {
+		t.Fatal(w.rep.Problems())
+	}
+	want, ok, err := w.s.Catalog().Want(meta)
+	if err != nil || !ok || want.Kind != chunk.Stream {
+		t.Fatalf("%+v %v", want, err)
+	}
+	var left []index.Container
+	w.s.Catalog().Containers(func(c index.Container) error { left = append(left, c); return nil })
+	if len(left) != 0 {
+		t.Fatal(left)
+	}
+}
+
+// A tree whose file system is not mounted is not taken for lost.
+func TestUnmountedVolume(t *testing.T) {
+	for _, lose := range []bool{false, true} {
+		vault, far := disktest.NewMem(), disktest.NewMem()
+		w := newWorld(t, vault)
+		cfg := w.config()
+		cfg.Volumes = []Volume{{"a", vault, "a", ".wl"}, {"far", far, ".", ".wl"}}
+		s, err := Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.s = s
+		e := w.file("f", random(1, 1500), 10)
+		far2 := func(e *entry) Action { return Action{Op: Install, Tree: "far", Entry: e} }
+		w.feed()
+		w.fine(far2(dir("")), far2(e), install(dir("")))
+		if got, _ := read(far, "f"); got != string(random(1, 1500)) {
+			t.Fatal("not there")
+		}
+		w.close()
+		if lose {
+			w.discard()
+		}
+		cfg.Volumes[1].FS = disktest.NewMem()
+		if s, err := Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "mounted") {
+			if err == nil {
+				s.Close()
+			}
+			t.Fatalf("lost index %v: %v", lose, err)
+		}
+		cfg.Volumes[1].FS = far
+		s, err = Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.s = s
+		w.chunksOf(string(random(1, 1500)))
+		w.close()
+	}
+}
+
+// The real file system, for what memory does not show.
+func TestRealFileSystem(t *testing.T) {
+	fs, err := disk.Dir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Close()
+	w := newWorld(t, fs).open()
+	sc := everything(w)
+	w.fine(sc.acts(w)...)
+	for n, c := range sc.new {
+		w.want(n, c)
+	}
+	w.chunksOf(sc.contents...)
+	if n := len(all(t, fs, ".wl/staging")); n != 0 {
+		t.Fatal("staging is not empty")
+	}
+	w.rebuild(w.rows())
+	e := dir("d")
+	e.Mode, e.MTime = 0o750, disk.Time{Sec: 77, Nsec: 8}
+	for _, want := range []bool{true, false} {
+		if changed, err := w.s.SetDirMeta("a", e); err != nil || changed != want {
+			t.Fatalf("%v %v", changed, err)
+		}
+	}
+	if st, _ := fs.Stat("a/d"); st.MTime != e.MTime || st.Mode != 0o750 {
+		t.Fatalf("%+v", st)
+	}
+	big := random(9, 12<<20)
+	f := w.file("big", nil, 3)
+	f.Size, f.Hash = int64(len(big)), hashOf(big)
+	for off := 0; off < len(big); off += 3 << 20 {
+		b := big[off : off+3<<20]
+		id := chunk.Data.ID(b)
+		w.drive[id] = b
+		f.Content = append(f.Content, extent(id, len(b)))
+	}
+	w.fine(install(f))
+	w.want("a/big", string(big))
+	if res := w.scrub(ScrubOptions{}); res.Bad != 0 {
+		t.Fatalf("%+v", res)
+	}
+	if _, err := w.s.Compact(t.Context(), CompactOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.chunksOf(sc.contents...)
+	w.rebuild(w.rows())
+}
