@@ -39,7 +39,12 @@ func (d *Drive) Routes() ([]wire.RouteID, error) {
 	var routes []wire.RouteID
 	for i := range names.Len() {
 		id, err := wire.ParseRouteID(names.At(i))
-		if err != nil || id.IsZero() || !d.isDir(routeDir(id)) {
+		if err != nil || id.IsZero() {
+			continue
+		}
+		if there, err := d.isDir(routeDir(id)); err != nil {
+			return nil, err
+		} else if !there {
 			continue
 		}
 		if len(routes) == maxRoutes {
@@ -63,11 +68,19 @@ func (d *Drive) Shipments(route wire.RouteID) ([]ShipmentInfo, error) {
 	budget := int64(maxFoundBytes)
 	for i := range names.Len() {
 		id, err := ParseShipmentID(names.At(i))
-		if err != nil || id == (ShipmentID{}) || !d.isDir(dir+"/"+names.At(i)) {
+		if err != nil || id == (ShipmentID{}) {
+			continue
+		}
+		there, err := d.isDir(dir + "/" + names.At(i))
+		if err == nil && !there {
 			continue
 		}
 		if len(list) == maxShipments {
 			return nil, exit.Errorf(exit.Corrupt, "%s: more than %d shipments", dir, maxShipments)
+		}
+		if err != nil {
+			list = append(list, ShipmentInfo{Route: route, ID: id, Path: ShipmentDir(route, id), Problems: []error{err}})
+			continue
 		}
 		list = append(list, d.shipment(route, id, &budget))
 	}
@@ -174,7 +187,10 @@ func (d *Drive) WriteCommit(b []byte) (disk.Coldness, error) {
 //	rmdir(dir); open(parent), fsync, close
 func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
 	dir := ShipmentDir(route, id)
-	names, err := d.list(dir)
+	if there, err := d.isDir(dir); err != nil || !there {
+		return err
+	}
+	names, err := d.fs.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -187,9 +203,6 @@ func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
 			}
 		}
 		return d.fs.SyncDir(dir)
-	}
-	if !d.isDir(dir) {
-		return nil
 	}
 	if err := remove(commitPattern.MatchString); err != nil {
 		return err
@@ -218,18 +231,19 @@ func isOurs(name string) bool {
 
 // list lists a directory; one that is not there, or is no directory, is empty.
 func (d *Drive) list(dir string) (disk.Names, error) {
-	if !d.isDir(dir) {
-		if _, err := d.fs.Stat(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return disk.Names{}, err
-		}
-		return disk.Names{}, nil
+	if there, err := d.isDir(dir); err != nil || !there {
+		return disk.Names{}, err
 	}
 	return d.fs.ReadDir(dir)
 }
 
-func (d *Drive) isDir(name string) bool {
+// isDir says whether there is a directory of that name.
+func (d *Drive) isDir(name string) (bool, error) {
 	st, err := d.fs.Stat(name)
-	return err == nil && st.Kind == disk.KindDir
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && st.Kind == disk.KindDir, err
 }
 
 // readBounded reads a small file, and takes its size off the budget.
