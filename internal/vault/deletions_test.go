@@ -29,6 +29,7 @@ func deletionWorld(t *testing.T) (w *world, drive string) {
 }
 
 func TestDeletionsFollowThePolicy(t *testing.T) {
+	t.Parallel()
 	yes := func(string) (bool, bool) { return true, true }
 	no := func(string) (bool, bool) { return false, true }
 	nobody := func(string) (bool, bool) { return false, false }
@@ -48,6 +49,7 @@ func TestDeletionsFollowThePolicy(t *testing.T) {
 		"setting is ask":   {"", yes, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w, drive := deletionWorld(t)
 			var question string
 			confirm := c.confirm
@@ -96,6 +98,7 @@ func TestDeletionsFollowThePolicy(t *testing.T) {
 
 // What somebody else put into a directory that is gone at home stays, and so does the directory.
 func TestForeignFilesOutliveDeletions(t *testing.T) {
+	t.Parallel()
 	w, drive := deletionWorld(t)
 	mine := filepath.Join(w.mirror(), "dir/mine")
 	must(t, os.WriteFile(mine, []byte("mine"), 0o600))
@@ -110,6 +113,7 @@ func TestForeignFilesOutliveDeletions(t *testing.T) {
 
 // A file that takes a directory's place has to wait while the directory's files are kept.
 func TestADirectoryWithKeptFilesStandsInTheWay(t *testing.T) {
+	t.Parallel()
 	w, drive := deletionWorld(t)
 	noise(t, filepath.Join(w.src, "dir"), 3000, 9)
 	w.home.pack(drive, trip{})
@@ -129,6 +133,7 @@ func TestADirectoryWithKeptFilesStandsInTheWay(t *testing.T) {
 
 // Nothing that is pending, unseen or stopped deletes or changes anything.
 func TestPendingUnseenAndStoppedDeleteNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i, name := range []string{"pending", "unseen", "dir/x", "same"} {
 		noise(t, filepath.Join(w.src, name), 5000, uint64(i))

@@ -41,6 +41,7 @@ type sentShipment struct {
 	id     courier.ShipmentID
 	number uint64
 	ids    []chunk.ID // in the order of the bits
+	data   int        // of these, chunks of files
 	drive  string
 	lost   bool
 	acked  bool
@@ -249,7 +250,7 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 	must(h.t, err)
 	_, err = d.WriteCommit(b)
 	must(h.t, err)
-	s := &sentShipment{id: id, number: h.number, ids: append(data.ids, meta.ids...), drive: drive}
+	s := &sentShipment{id: id, number: h.number, data: len(data.ids), ids: append(data.ids, meta.ids...), drive: drive}
 	for _, id := range s.ids {
 		h.aboard[id] = true
 	}

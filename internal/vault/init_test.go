@@ -19,6 +19,7 @@ func (w *world) init(o InitOptions) (InitResult, error) {
 }
 
 func TestInitJoinsTheRouteOfTheDrive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 1000, 1)
 	drive := newTestDrive(t)
@@ -41,6 +42,7 @@ func TestInitJoinsTheRouteOfTheDrive(t *testing.T) {
 }
 
 func TestInitRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 1000, 1)
 	empty, drive := newTestDrive(t), newTestDrive(t)
@@ -84,6 +86,7 @@ func TestInitRefuses(t *testing.T) {
 
 // A tree can lie on another disk; where that is not mounted, nothing is written in its place.
 func TestTreeElsewhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	elsewhere := filepath.Join(w.dir, "second disk")
@@ -126,6 +129,7 @@ func TestTreeElsewhere(t *testing.T) {
 
 // A tree of home that is called .wl or has such an entry in its root does not get into the vault's own files.
 func TestNamesOfTheVaultsOwnAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, ".wl/vault.toml"), 500, 1)
 	noise(t, filepath.Join(w.src, "good"), 500, 2)

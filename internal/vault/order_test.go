@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 
 // Shipments unpacked twice, or in any order, end in the same snapshots and, with deletions applied, the same mirror.
 func TestAnyOrderEndsInTheSameVault(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		// Three or four trips, each on a drive of its own, with random changes; some files pending or unseen.
 		w := newWorld(t)
@@ -92,8 +94,10 @@ func tripOf(left, unread string) trip {
 // A file that is pending in the newest snapshot shows its last version carried, with that version's metadata, in whichever
 // order the shipments came.
 func TestPendingFileInAnyOrder(t *testing.T) {
+	t.Parallel()
 	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {2, 0, 1}, {2, 1, 0}, {1, 2, 0}, {1, 0, 2}} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			noise(t, filepath.Join(w.src, "film"), 20000, 1)
 			var drives []string
@@ -123,6 +127,7 @@ func TestPendingFileInAnyOrder(t *testing.T) {
 
 // What a shipment still out may bring is awaited, not wanted; once it is lost, it is wanted.
 func TestAwaitedUntilLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 20000, 1)
 	one, two := newTestDrive(t), newTestDrive(t)
@@ -168,11 +173,15 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// Each check is some ten runs of Unpack, with all their syncs.
+	_ = flag.Set("rapid.checks", "6")
+	flag.Parse() // -rapid.checks on the command line wins
 	os.Exit(m.Run())
 }
 
 // Killed at any moment, Unpack is run again and ends as if nothing had happened.
 func TestKilledUnpackEndsTheSame(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no SIGKILL")
 	}
@@ -185,9 +194,9 @@ func TestKilledUnpackEndsTheSame(t *testing.T) {
 	second := take(t, w.src)
 	w.home.pack(two, trip{packSize: 100 << 10})
 
-	kills := 12
+	kills := 5
 	if testing.Short() {
-		kills = 4
+		kills = 2
 	}
 	took := 300 * time.Millisecond
 	hit := 0
@@ -267,6 +276,7 @@ func (c countdown) Err() error {
 
 // Cancelled at any point, Unpack says so, and is run again.
 func TestCancelledUnpackEndsTheSame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	one := newTestDrive(t)
@@ -275,7 +285,7 @@ func TestCancelledUnpackEndsTheSame(t *testing.T) {
 	second := take(t, w.src)
 	two := newTestDrive(t)
 	w.home.pack(two, trip{})
-	for n := 0; ; n = n*3/2 + 1 {
+	for n := 0; ; n = n*3 + 10 {
 		w.vault = filepath.Join(w.dir, fmt.Sprint("vault", n))
 		w.join(one)
 		ended := true

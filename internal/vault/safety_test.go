@@ -14,6 +14,7 @@ import (
 // A link in the mirror never leads a write out of it: not one that a shipment brought, and not one that somebody put in a
 // directory's place.
 func TestLinksLeadNowhere(t *testing.T) {
+	t.Parallel()
 	outside := t.TempDir()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "dir/file"), 3000, 1)
@@ -50,6 +51,7 @@ func TestLinksLeadNowhere(t *testing.T) {
 
 // A commit is hostile until verified: trees by the names of the vault's own or of other directories are refused.
 func TestHostileTreeNames(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{".wl", ".WL", "..", ".", "a/b", "", "a\x00b"} {
 		w := newWorld(t)
 		noise(t, filepath.Join(w.src, "vault.toml"), 1000, 1)
@@ -92,6 +94,7 @@ func TestHostileTreeNames(t *testing.T) {
 
 // A drive that cannot be written delivers all the same; the receipt stays in the vault and comes with the next drive.
 func TestReceiptThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	drive := newTestDrive(t)
@@ -116,6 +119,7 @@ func TestReceiptThatCannotBeWritten(t *testing.T) {
 
 // A vault that was set back says so with a new epoch, and numbers go on above.
 func TestVaultThatWasSetBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 3000, 1)
 	drive := newTestDrive(t)
@@ -151,6 +155,7 @@ func TestVaultThatWasSetBack(t *testing.T) {
 
 // The vault's own newest receipt is damaged: the drive's copy serves.
 func TestDamagedOwnReceipt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 3000, 1)
 	drive := newTestDrive(t)
@@ -170,6 +175,7 @@ func TestDamagedOwnReceipt(t *testing.T) {
 
 // Another wl is told at once that the vault is locked.
 func TestVaultIsLocked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	noise(t, filepath.Join(w.src, "a"), 3000, 1)
 	drive := newTestDrive(t)
@@ -199,6 +205,7 @@ func TestVaultIsLocked(t *testing.T) {
 
 // A byte of any file of the index flipped, or any of them deleted: same vault, nothing lost.
 func TestIndexIsDisposable(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	first := take(t, w.src)

@@ -8,6 +8,7 @@ import (
 
 // Two trips with renames, edits, links, deletions and changes of kind: mirror and snapshots equal what home was.
 func TestTwoTrips(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	first := take(t, w.src)
