@@ -64,10 +64,10 @@
 // A stream chunk ends behind an item with which it has 16 KiB or more and
 // whose own bytes say so (on average after 64 KiB), and before an item with
 // which it would exceed 512 KiB: only an item alone may be larger. Readers
-// check sizes and not where it was cut. The ID of a stream chunk is a BLAKE3 hash in a context
-// of its own, so content is never taken for metadata. With its StreamRef a
-// stream chunk decodes alone; if one is lost, what it names is a gap
-// (GapError) and the rest is read.
+// check sizes and not where it was cut. The ID of a stream chunk is a BLAKE3
+// hash in a context of its own, so content is never taken for metadata. With
+// its StreamRef a stream chunk decodes alone; if one is lost, what it names is
+// a gap (GapError) and the rest is read.
 //
 // # Record
 //
