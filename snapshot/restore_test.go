@@ -312,3 +312,24 @@ func TestRestoreOwners(t *testing.T) {
 		t.Fatalf("%+v %+v %v", st, res, rep.Warnings())
 	}
 }
+
+func TestRestoreUserAttributes(t *testing.T) {
+	target, _ := newTarget(t)
+	f, err := target.Create("probe", 0o600)
+	must(t, err)
+	must(t, f.Close())
+	want := []disk.Xattr{{Name: "user.colour", Value: []byte{0, 255}}, {Name: "user.empty", Value: []byte{}}}
+	if err := target.SetMeta("probe", disk.Meta{Mode: 0o600, Xattrs: want}, disk.MetaOptions{}); err != nil {
+		t.Skip("this file system has no user attributes:", err)
+	}
+	must(t, target.Remove("probe"))
+	s := newSource(t)
+	if res := restore(t, s.options(target, nil)); !res.Complete() || res.MetaUnset != 0 {
+		t.Fatalf("%+v", res)
+	}
+	for _, e := range walkAll(t, target) {
+		if e.Path == "executable" && (len(e.Xattrs) != 2 || !bytes.Equal(e.Xattrs[0].Value, want[0].Value)) {
+			t.Fatalf("%+v", e.Xattrs)
+		}
+	}
+}
