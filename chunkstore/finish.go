@@ -59,7 +59,7 @@ func (f *finisher) run() ([]error, error) {
 	if err := f.dirs.sync(); err != nil {
 		return nil, err
 	}
-	f.each(f.remove) // step 8
+	f.each(f.remove)            // step 8
 	for i := range f.rec.acts { // a directory comes after what lies in it
 		if a := &f.rec.acts[i]; a.kind == actRemove && a.isDir {
 			f.try(i, f.removeDir)
