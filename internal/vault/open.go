@@ -113,3 +113,22 @@ func (v *vault) close() error {
 	}
 	return err
 }
+
+// closeInto closes the vault at the end of a command and keeps the first error.
+func (v *vault) closeInto(err *error) {
+	if e := v.close(); *err == nil {
+		*err = e
+	}
+}
+
+// interrupted gives an error the exit code of a run that a person stopped, if one did.
+func interrupted(ctx context.Context, err error) error {
+	stop := ctx.Err()
+	if err == nil || stop == nil {
+		return err
+	}
+	if !errors.Is(err, stop) {
+		err = errors.Join(stop, err)
+	}
+	return exit.With(exit.Interrupted, err)
+}

@@ -44,7 +44,7 @@ func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err e
 	}
 	a, err := v.checkArrivals(ctx, nil)
 	if err != nil {
-		return result, v.interrupted(ctx, err)
+		return result, interrupted(ctx, err)
 	}
 	commit, err := v.choose(o.Snapshot, a)
 	if err != nil {
@@ -63,7 +63,7 @@ func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err e
 	for _, part := range parts.list {
 		r, err := v.restoreTree(ctx, part, target, o, rep)
 		if err != nil {
-			return result, v.interrupted(ctx, err)
+			return result, interrupted(ctx, err)
 		}
 		result.Files += r.Files
 		result.Dirs += r.Dirs

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"waterlock/internal/courier"
-	"waterlock/internal/exit"
 	"waterlock/internal/report"
 )
 
@@ -23,24 +22,9 @@ func Snapshots(ctx context.Context, o SnapshotsOptions) (list []SnapshotInfo, er
 	}
 	a, err := v.checkArrivals(ctx, nil)
 	if err != nil {
-		return nil, v.interrupted(ctx, err)
+		return nil, interrupted(ctx, err)
 	}
 	return v.snapshotInfos(a)
-}
-
-// closeInto closes the vault at the end of a command and keeps the first error.
-func (v *vault) closeInto(err *error) {
-	if e := v.close(); *err == nil {
-		*err = e
-	}
-}
-
-// interrupted gives an error the exit code of a person who stopped the run.
-func (v *vault) interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return exit.With(exit.Interrupted, err)
-	}
-	return err
 }
 
 func (v *vault) snapshotInfos(a *arrivals) ([]SnapshotInfo, error) {

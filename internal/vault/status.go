@@ -19,7 +19,7 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	}
 	a, err := v.checkArrivals(ctx, nil)
 	if err != nil {
-		return result, v.interrupted(ctx, err)
+		return result, interrupted(ctx, err)
 	}
 	result = StatusResult{Path: v.path, Route: v.RouteName, RouteID: v.Route, Trees: v.treePlaces(), Awaited: int64(a.awaited)}
 	if result.Snapshots, err = v.snapshotInfos(a); err != nil {
@@ -39,7 +39,7 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	result.Wants = int64(len(wants))
 	space, err := v.store.Space(ctx)
 	if err != nil {
-		return result, v.interrupted(ctx, err)
+		return result, interrupted(ctx, err)
 	}
 	result.Mirror, result.History, result.Kept = space.Mirror, space.History, space.Kept
 	result.Staging, result.Foreign = space.Staging, space.Foreign

@@ -8,7 +8,6 @@ import (
 	"waterlock/chunkstore"
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
-	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
@@ -42,9 +41,7 @@ func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err erro
 		u.rep = report.Discard
 	}
 	defer func() {
-		if err != nil && ctx.Err() != nil {
-			err = exit.With(exit.Interrupted, err)
-		}
+		err = interrupted(ctx, err)
 	}()
 	if err := u.open(); err != nil {
 		return u.result, err

@@ -27,7 +27,7 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	result.Containers, result.Chunks, result.Bytes = scrub.Containers, scrub.Chunks, scrub.Bytes
 	result.Damaged, result.Repaired = scrub.Bad, scrub.Repaired
 	if err != nil {
-		return result, v.interrupted(ctx, err)
+		return result, interrupted(ctx, err)
 	}
 
 	// Every stream chunk is read once more, and every chunk that it names looked up.
@@ -36,7 +36,7 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	}
 	a, err := v.checkArrivals(ctx, nil)
 	if err != nil {
-		return result, v.interrupted(ctx, err)
+		return result, interrupted(ctx, err)
 	}
 	for _, s := range a.by {
 		result.Snapshots++
