@@ -120,7 +120,7 @@ func TestEveryFlippedByteUnderAGoodSeal(t *testing.T) {
 
 func forge(body []byte, try func([]byte)) {
 	for i := range body {
-		for _, x := range []byte{1, 0x10, 0x80, 0xff} {
+		for _, x := range []byte{1, 0x80} {
 			bad := slices.Clone(body)
 			bad[i] ^= x
 			try(bad)

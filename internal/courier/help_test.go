@@ -3,6 +3,7 @@ package courier
 import (
 	"bytes"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,12 +46,19 @@ func newDrive(t testing.TB) (*disktest.Mem, *Drive) {
 	return m, d
 }
 
+var testEncoder = sync.OnceValue(func() *pack.Encoder {
+	enc, err := pack.NewEncoder(0)
+	if err != nil {
+		panic(err)
+	}
+	return enc
+})
+
 // addPack writes a pack of some chunks, synced as home leaves it: its name is
 // not durable yet.
 func addPack(t testing.TB, d *Drive, dir, name string, k chunk.Kind, seed uint64, records int) FileRef {
 	t.Helper()
-	enc, err := pack.NewEncoder(0)
-	must(t, err)
+	enc := testEncoder()
 	var b bytes.Buffer
 	w, err := pack.NewWriter(&b, k)
 	must(t, err)
@@ -78,7 +86,7 @@ func newShipment(t testing.TB, d *Drive, id ShipmentID, number uint64) *Commit {
 	must(t, err)
 	meta := addPack(t, d, dir, "000001.meta", chunk.Stream, 100*number+50, 1)
 	return &Commit{
-		Route:    RouteInfo{testRoute, "photos", testTime, chunk.Params{Polynomial: testPolynomial(t), Min: 512 << 10, Max: 8 << 20, AverageBits: 20}, true},
+		Route:    RouteInfo{testRoute, "photos", testTime, chunk.Params{Polynomial: testPolynomial, Min: 512 << 10, Max: 8 << 20, AverageBits: 20}, true},
 		Shipment: id, Attempt: 2, Drive: d.ID(), DriveLabel: d.Label(), Time: testTime, Tool: "wl test",
 		Files: []FileRef{ // not in their order
 			meta,
@@ -99,8 +107,7 @@ func newShipment(t testing.TB, d *Drive, id ShipmentID, number uint64) *Commit {
 	}
 }
 
-// testPolynomial is an irreducible polynomial.
-func testPolynomial(t testing.TB) uint64 { return 0x3DA3358B4DC173 }
+const testPolynomial = 0x3DA3358B4DC173 // irreducible
 
 func encodeCommit(t testing.TB, c *Commit) []byte {
 	t.Helper()

@@ -33,7 +33,7 @@ type VerifyResult struct {
 // that has not is read record by record, and each damaged chunk is named. The
 // error is for the drive as a whole; all else is reported and counted.
 func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResult, error) {
-	v := &verifier{ctx: ctx, d: d, rep: rep}
+	v := &verifier{ctx: ctx, d: d, rep: rep, buf: make([]byte, 1<<20)}
 	routes, err := d.Routes()
 	if err != nil {
 		return v.res, err
@@ -105,6 +105,7 @@ type verifier struct {
 	ctx context.Context
 	d   *Drive
 	rep report.Reporter
+	buf []byte
 	res VerifyResult
 }
 
@@ -137,7 +138,7 @@ func (v *verifier) file(name string, ref FileRef) {
 		v.res.Warm = true
 	}
 	h := chunk.NewDigester()
-	n, err := io.CopyBuffer(h, &progressReader{v, f, ref.Size}, make([]byte, 1<<20))
+	n, err := io.CopyBuffer(h, &progressReader{v, f, ref.Size}, v.buf)
 	v.res.Bytes += n
 	v.rep.Add(0, 1)
 	if v.ctx.Err() != nil {
