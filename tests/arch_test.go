@@ -28,7 +28,6 @@ var layers = [][]string{
 var never = map[string][]string{
 	"pack":          {"internal/disk", "internal/wire", "os", "path/filepath"}, // knows no paths
 	"snapshot":      {"pack", "index"},
-	"index":         {"internal/wire"},
 	"internal/home": {"chunkstore"},
 	"internal/wire": {"os"},
 }

@@ -61,6 +61,7 @@ func changeHome(t *testing.T, dir string) {
 // TestKilledPackGoesOn kills pack at random moments, of a first and of a
 // second trip, and runs it again: the vault gets what it gets without a kill.
 func TestKilledPackGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	home := filepath.Join(w.home, "t")
 	fillHome(t, home, 1)
@@ -132,6 +133,7 @@ func killPack(t *testing.T, w *world, from saved, first trees.Tree, took time.Du
 // TestKilledUnpackGoesOn kills unpack at random moments, of a first and of a
 // second trip, and runs it again: mirror and snapshots are as without a kill.
 func TestKilledUnpackGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	home := filepath.Join(w.home, "t")
 	fillHome(t, home, 2)

@@ -10,6 +10,7 @@ import (
 // TestAnInsertionCostsLittle: 64 KiB inserted in the middle of a large file
 // cost at most 8 MiB on the drive. 2 GiB in make soak, 64 MiB in make test.
 func TestAnInsertionCostsLittle(t *testing.T) {
+	t.Parallel()
 	length := int64(64 << 20)
 	if soak {
 		length = 2 << 30
@@ -38,9 +39,10 @@ func TestAnInsertionCostsLittle(t *testing.T) {
 }
 
 // TestATripWithoutChangesCostsLittle: at most 256 KiB, over 100,000 files in
-// make soak, and 5,000 in make test.
+// make soak, and 2,000 in make test.
 func TestATripWithoutChangesCostsLittle(t *testing.T) {
-	files := 5000
+	t.Parallel()
+	files := 2000
 	if soak {
 		files = 100_000
 	}
@@ -72,6 +74,7 @@ func TestATripWithoutChangesCostsLittle(t *testing.T) {
 // TestAVaultOfMediaTakesHardlyMoreThanItself: at most 1.02 times the size of
 // the tree, indexes and all.
 func TestAVaultOfMediaTakesHardlyMoreThanItself(t *testing.T) {
+	t.Parallel()
 	n, each := 8, int64(16<<20)
 	if soak {
 		n, each = 40, 48<<20

@@ -83,10 +83,11 @@ func (w *world) wholeTrip() {
 	hold("status", w.measured(w.vState, "status", "--vault", w.vault))
 }
 
-// TestMemoryOfManyFiles: a tree of a million files in make soak, of 3,000 in
+// TestMemoryOfManyFiles: a tree of a million files in make soak, of 1,500 in
 // make test.
 func TestMemoryOfManyFiles(t *testing.T) {
-	files := 3000
+	t.Parallel()
+	files := 1500
 	if soak {
 		files = 1_000_000
 	}
@@ -105,6 +106,7 @@ func TestMemoryOfManyFiles(t *testing.T) {
 // TestMemoryOfManyChunks: a file of as many chunks as one of 200 GiB has by
 // default (140,000), cut 24 times smaller; a 64th of it in make test.
 func TestMemoryOfManyChunks(t *testing.T) {
+	t.Parallel()
 	length := int64(128 << 20)
 	if soak {
 		length = 9 << 30

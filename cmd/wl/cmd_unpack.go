@@ -96,7 +96,10 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.Failed > 0 {
 		s.Info("%s could not be delivered.", files(r.Failed))
 	}
-	if r.Damaged > 0 {
+	switch {
+	case r.Damaged > 0 && r.Wants+r.Awaited+r.Behind+r.Failed == 0:
+		s.Info("Damage was found, named above. Nothing is lacking for it: the vault has all of it from elsewhere.")
+	case r.Damaged > 0:
 		s.Info("Damage was found, named above. The rest has arrived.")
 	}
 	if r.Awaited > 0 {

@@ -62,6 +62,13 @@ func (d *demo) prepare() error {
 	if err := removeAll(d.root); err != nil {
 		return err
 	}
+	// A module of its own: the sources in here are no packages of ours.
+	if err := os.MkdirAll(d.root, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(d.root, "go.mod"), []byte("module demo\n"), 0o644); err != nil {
+		return err
+	}
 	d.home = filepath.Join(d.root, "home", "gosrc")
 	d.drive = filepath.Join(d.root, "drive")
 	d.vault = filepath.Join(d.root, "vault")

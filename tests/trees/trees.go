@@ -97,6 +97,9 @@ func Take(root string, o Options) (Tree, error) {
 		return nil, err
 	}
 	for _, names := range groups {
+		if len(names) < 2 {
+			continue // its other names lie elsewhere
+		}
 		sort.Strings(names)
 		for _, n := range names {
 			f := t[n]
