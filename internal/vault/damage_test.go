@@ -84,7 +84,7 @@ func TestDamagedPackCostsOnlyItsFiles(t *testing.T) {
 			if last.Behind != 0 || last.Wants != 0 || !last.SnapshotWhole {
 				t.Errorf("after the next trip: %+v", last)
 			}
-			same(t, "mirror", second, w.mirror())
+			same(t, "mirror", asMirror(second), w.mirror())
 			same(t, "snapshot 1", first, filepath.Join(w.restore("1"), "docs"))
 			same(t, "snapshot 2", second, filepath.Join(w.restore("2"), "docs"))
 		})
@@ -115,14 +115,14 @@ func TestDamagedMetaPackDeletesNothing(t *testing.T) {
 			if r.Damaged == 0 || r.Deleted != 0 || r.Wants == 0 || r.SnapshotArrived {
 				t.Errorf("%+v", r)
 			}
-			same(t, "mirror", first, w.mirror())
+			same(t, "mirror", asMirror(first), w.mirror())
 			w.home.importReceipt(drive)
 			w.home.pack(drive, trip{})
 			r = w.unpack(drive, DeletionsApply)
 			if !r.SnapshotWhole || r.Wants != 0 {
 				t.Errorf("%+v", r)
 			}
-			same(t, "mirror", take(t, w.src), w.mirror())
+			same(t, "mirror", asMirror(take(t, w.src)), w.mirror())
 			same(t, "latest", take(t, w.src), filepath.Join(w.restore("latest"), "docs"))
 		})
 	}
@@ -185,7 +185,7 @@ func TestDamageInTheVaultIsMended(t *testing.T) {
 	if r.Wants != 0 || !r.SnapshotWhole {
 		t.Errorf("after the next trip: %+v", r)
 	}
-	same(t, "mirror", want, w.mirror())
+	same(t, "mirror", asMirror(want), w.mirror())
 	same(t, "snapshot 1", want, filepath.Join(w.restore("1"), "docs"))
 	if v := w.verify(VerifyOptions{}); v.Damaged != 0 || v.Wants != 0 {
 		t.Errorf("verify in the end: %+v", v)
@@ -210,7 +210,7 @@ func TestMirrorChangedBySomebodyElse(t *testing.T) {
 	if r.Foreign != 1 || r.Wants != 0 {
 		t.Errorf("%+v", r)
 	}
-	same(t, "mirror", want, w.mirror())
+	same(t, "mirror", asMirror(want), w.mirror())
 	found := false
 	must(t, filepath.WalkDir(filepath.Join(w.vault, ".wl/foreign"), func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

@@ -3,7 +3,6 @@ package vault
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"os"
@@ -348,5 +347,3 @@ func (h *testHome) read(n *snapshot.Node, e *snapshot.Entry, data *shipmentWrite
 		}
 	}
 }
-
-var errTest = errors.New("test")

@@ -253,3 +253,21 @@ func setXattr(t testing.TB, path, name, value string) {
 		t.Fatal(err)
 	}
 }
+
+// asMirror is the state that a mirror shows of a tree: for a user who is not root, files stay readable and writable.
+func asMirror(tree trees.Tree) trees.Tree {
+	if os.Geteuid() == 0 {
+		return tree
+	}
+	shown := trees.Tree{}
+	for path, f := range tree {
+		switch {
+		case f.Mode.IsRegular():
+			f.Mode |= 0o600
+		case f.Mode.IsDir():
+			f.Mode |= 0o700
+		}
+		shown[path] = f
+	}
+	return shown
+}
