@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {
-		f.Value.Set("20") // each check opens and closes Badger several times
+		f.Value.Set("12") // each check opens and closes Badger several times
 	}
 	if dir := os.Getenv("WL_INDEX_VICTIM"); dir != "" {
 		victim(dir)
