@@ -72,10 +72,13 @@ func (e *LackingError) add(id chunk.ID) {
 	}
 }
 
-// Room that is always left free, for records, directories and the catalog.
+// Room that is always left free, for records and directories; on the vault's
+// own file system also for the catalog, which does not open without.
 const (
-	roomLeft  = 16 << 20
-	roomLooks = 64
+	roomLeft     = 16 << 20
+	catalogLeft  = index.MinFree + 64<<20
+	catalogTotal = 1 << 30 // on a file system this small, only roomLeft is
+	roomLooks    = 64
 )
 
 // room checks that n bytes can be written. Small files are counted against the
@@ -88,7 +91,11 @@ func (s *Store) room(sh *shelf, n int64) error {
 		if err != nil {
 			return err
 		}
-		sh.avail, sh.looks = sp.Avail-min(roomLeft, sp.Total/64), roomLooks
+		left := min(roomLeft, sp.Total/64)
+		if sh.fs == s.cfg.Vault && sp.Total >= catalogTotal {
+			left = catalogLeft
+		}
+		sh.avail, sh.looks = sp.Avail-left, roomLooks
 	}
 	sh.looks--
 	if n > sh.avail {

@@ -103,9 +103,13 @@ func (b *Batch) Add(ctx context.Context, a Action) error {
 	}
 	err := b.prepare(ctx, a, it)
 	var f *fatal
-	if errors.As(err, &f) || ctx.Err() != nil {
+	if errors.As(err, &f) {
 		b.unstage(it)
 		return err
+	}
+	if cerr := ctx.Err(); cerr != nil {
+		b.unstage(it)
+		return cerr
 	}
 	if err != nil {
 		b.unstage(it)

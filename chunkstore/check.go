@@ -181,6 +181,9 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 			ch.batch().DropPath(tree, p)
 			if c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p {
 				missing[c.ID] = true
+				lost := *c
+				lost.Missing = true // should this run be stopped before it is settled
+				ch.batch().PutContainer(lost)
 			}
 		}
 		if err := ch.flush(1000); err != nil {

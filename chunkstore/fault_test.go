@@ -69,7 +69,7 @@ func TestFaultAtEveryStepOfInstall(t *testing.T) {
 	start, sc := base(t)
 	for i, kind := range disktest.FaultKinds {
 		crashEvery(t, func(t *testing.T, k int) bool {
-			if !long && i > 0 && k%4 != i && k < 140 {
+			if !long && k%4 != i && k < 140 {
 				return true
 			}
 			return runFault(t, start, sc, k+1, kind, false)
@@ -81,7 +81,7 @@ func TestFaultAtEveryStepOfInstall(t *testing.T) {
 // nor a path that cannot be looked at for empty.
 func TestFaultAtEveryReadOfInstall(t *testing.T) {
 	start, sc := base(t)
-	step := 9
+	step := 13
 	if long {
 		step = 1
 	}
