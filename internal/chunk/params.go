@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/restic/chunker"
 )
@@ -58,7 +59,7 @@ func (p Params) Validate() error {
 	case bits.Len64(p.Polynomial) != polynomialDegree+1:
 		return fmt.Errorf("%w: polynomial %#x has degree %d, not %d",
 			ErrParams, p.Polynomial, bits.Len64(p.Polynomial)-1, polynomialDegree)
-	case !chunker.Pol(p.Polynomial).Irreducible():
+	case !irreducible(p.Polynomial):
 		return fmt.Errorf("%w: polynomial %#x is reducible", ErrParams, p.Polynomial)
 	case p.Min < minMin:
 		return fmt.Errorf("%w: smallest chunk of %d bytes, at least %d expected", ErrParams, p.Min, minMin)
@@ -72,4 +73,19 @@ func (p Params) Validate() error {
 		return fmt.Errorf("%w: a cut every %d bytes, but the largest chunk has %d", ErrParams, uint64(1)<<p.AverageBits, p.Max)
 	}
 	return nil
+}
+
+// lastIrreducible is the polynomial last found irreducible: the test takes a
+// millisecond, and every commit of a route is read with the same one.
+var lastIrreducible atomic.Uint64
+
+func irreducible(polynomial uint64) bool {
+	if lastIrreducible.Load() == polynomial {
+		return true
+	}
+	if !chunker.Pol(polynomial).Irreducible() {
+		return false
+	}
+	lastIrreducible.Store(polynomial)
+	return true
 }
