@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/pack"

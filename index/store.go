@@ -75,9 +75,10 @@ func openStore(dir, kind string) (s *store, fresh bool, err error) {
 	if s.lock, err = disk.TryLock(filepath.Join(dir, lockName)); err != nil {
 		return nil, false, err
 	}
+	opened := s // s is nil in what a failure returns
 	defer func() {
 		if err != nil {
-			s.release()
+			opened.release()
 		}
 	}()
 	if s.fs, err = disk.Dir(dir); err != nil {
