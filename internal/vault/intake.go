@@ -3,11 +3,11 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"waterlock/chunkstore"
 	"waterlock/index"
 	"waterlock/internal/chunk"
-	"waterlock/internal/exit"
 	"waterlock/pack"
 )
 
@@ -96,8 +96,8 @@ func (u *unpacking) takeIn(ctx context.Context, kind chunk.Kind) error {
 // noRoom says once that the vault is full. What still lies on the drive is not acknowledged, so home keeps it on its list.
 func (u *unpacking) noRoom(err error) {
 	u.full = true
-	u.result.Failed++
-	u.rep.Problem(u.v.path, exit.Errorf(exit.Incomplete, "no room for the rest of what the drive brings: %w; make room and unpack again", err))
+	u.result.Failed = max(u.result.Failed, 1)
+	u.rep.Problem(u.v.path, fmt.Errorf("the rest of what the drive brings stays on it: %w; make room and unpack again", err))
 }
 
 // countRecords sets one bit for each record whose chunk the vault has. It comes last, so a bit is the word of the catalog
