@@ -13,10 +13,15 @@ import (
 )
 
 // crashWorld is a world whose state and drive are in memory and can lose power, with one trip made and changes since.
-func crashWorld(t *testing.T) (w *world, state, drive *disktest.Mem) {
-	w = newWorld(t)
+type crashWorld struct {
+	*world
+	state, drive *disktest.Mem
+}
+
+func newCrashWorld(t *testing.T) *crashWorld {
+	w := newWorld(t)
 	w.opts.PackSize = 64 << 10
-	state, drive = disktest.NewMem(), disktest.NewMem()
+	state, drive := disktest.NewMem(), disktest.NewMem()
 	w.state = state
 	w.useDrive(drive, "mem")
 	w.write("a", 40<<10, 1)
@@ -34,6 +39,14 @@ func crashWorld(t *testing.T) (w *world, state, drive *disktest.Mem) {
 	settleClock()
 	syncAll(t, state)
 	syncAll(t, drive)
+	return &crashWorld{w, state, drive}
+}
+
+// again is the same world before anything happened to it, without an index.
+func (c *crashWorld) again(t *testing.T) (w *world, state, drive *disktest.Mem) {
+	w = &world{t: t, cfg: c.cfg, route: c.route, index: tempDir(t), trees: c.trees, roots: c.roots, opts: c.opts}
+	state, drive = c.state.Crashed(disktest.Names, 0), c.drive.Crashed(disktest.Names, 0)
+	w.state, w.drive = state, drive
 	return w, state, drive
 }
 
@@ -95,12 +108,15 @@ func (w *world) outcome(what string) {
 	}
 }
 
-// stride makes the slow tests visit fewer operations where time is short.
+// stride makes the slow tests visit fewer operations where time is short; WL_SLOW_TESTS=1 makes them visit all.
 func stride(t *testing.T) int {
-	if testing.Short() || raceEnabled {
-		return 11
+	switch {
+	case os.Getenv("WL_SLOW_TESTS") != "":
+		return 1
+	case testing.Short() || raceEnabled:
+		return 23
 	}
-	return 3
+	return 7
 }
 
 // TestCrashAfterEveryOperation: the power goes after the k-th operation on the state, or on the drive, and comes back
@@ -110,8 +126,9 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 		for _, which := range []string{"state", "drive"} {
 			t.Run(fmt.Sprintf("%s-%d", which, mode), func(t *testing.T) {
 				t.Parallel()
+				base := newCrashWorld(t)
 				for k := int(mode); ; k += stride(t) {
-					w, state, drive := crashWorld(t)
+					w, state, drive := base.again(t)
 					m := state
 					if which == "drive" {
 						m = drive
@@ -140,8 +157,9 @@ func TestKillAtEveryStage(t *testing.T) {
 	for _, which := range []string{"state", "drive"} {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()
+			base := newCrashWorld(t)
 			for k := 0; ; k += stride(t) {
-				w, state, drive := crashWorld(t)
+				w, state, drive := base.again(t)
 				m := state
 				if which == "drive" {
 					m = drive
@@ -165,8 +183,9 @@ func TestFaultAtEveryOperation(t *testing.T) {
 		for _, which := range []string{"state", "drive"} {
 			t.Run(fmt.Sprintf("%s-%d", which, kind), func(t *testing.T) {
 				t.Parallel()
+				base := newCrashWorld(t)
 				for k := 1; ; k += stride(t) {
-					w, state, drive := crashWorld(t)
+					w, state, drive := base.again(t)
 					var fault *disktest.Fault
 					if which == "state" {
 						fault = disktest.NewFault(state)

@@ -160,8 +160,26 @@ func (b *books) refold() error {
 	if err != nil {
 		return err
 	}
-	_, err = b.addLists(lists, ^uint64(0))
-	return err
+	if _, err = b.addLists(lists, ^uint64(0)); err != nil {
+		return err
+	}
+	return b.dropGone()
+}
+
+// dropGone takes back what packs carried that are no longer on their drive. They went after their shipment was closed,
+// so after all lists of it.
+func (b *books) dropGone() error {
+	for _, sh := range b.fleet.all {
+		for _, name := range sh.packs {
+			if !sh.gone[name] || sh.unusable || sh.missing || sh.lost {
+				continue
+			}
+			if err := b.dropPack(sh, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 type listRef struct {
@@ -179,7 +197,7 @@ func (b *books) listOrder() ([]listRef, error) {
 			continue
 		}
 		for _, name := range sh.packs {
-			if packKind(name) != chunk.Data || sh.gone[name] {
+			if packKind(name) != chunk.Data {
 				continue
 			}
 			list, err := b.site.readList(sh, name)

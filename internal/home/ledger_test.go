@@ -2,6 +2,7 @@ package home
 
 import (
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -16,6 +17,15 @@ import (
 	"waterlock/internal/disk/disktest"
 	"waterlock/internal/report"
 )
+
+// TestMain makes fewer cases where each is slow.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if raceEnabled || testing.Short() {
+		_ = flag.Set("rapid.checks", "15")
+	}
+	os.Exit(m.Run())
+}
 
 func idOf(n int) (id chunk.ID) {
 	binary.BigEndian.PutUint32(id[:], uint32(n+1))

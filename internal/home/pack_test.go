@@ -106,7 +106,7 @@ func TestEqualContentIsCarriedOnce(t *testing.T) {
 func TestAnInsertionCostsFewChunks(t *testing.T) {
 	w := newWorld(t)
 	size := 64 << 20
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		size = 8 << 20
 	}
 	w.cfg.Chunker.Min, w.cfg.Chunker.Max, w.cfg.Chunker.AverageBits = 64<<10, 1<<20, 17

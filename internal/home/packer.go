@@ -27,9 +27,9 @@ const (
 type packer struct {
 	r        *run
 	dir      string // of the shipment on the drive
-	packSize int64 // at most
-	written  int64 // by this run, in closed packs
-	next     int   // number of the next pack
+	packSize int64  // at most
+	written  int64  // by this run, in closed packs
+	next     int    // number of the next pack
 
 	w    *pack.Writer // the open pack; nil: none
 	file disk.File

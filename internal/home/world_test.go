@@ -26,18 +26,17 @@ import (
 
 // world is a home with its trees and drives, small enough that a run takes milliseconds.
 type world struct {
-	t      *testing.T
-	cfg    *Config
-	route  wire.RouteID
-	state  disk.FS
-	index  string
-	drive  disk.FS
-	trees  map[string]disk.FS // by name; absent: missing
-	roots  map[string]string  // real directories behind them
-	read   atomic.Int64       // bytes read of files of the trees
-	rep    *report.Recorder
-	opts   PackOptions
-	opened time.Time
+	t     *testing.T
+	cfg   *Config
+	route wire.RouteID
+	state disk.FS
+	index string
+	drive disk.FS
+	trees map[string]disk.FS // by name; absent: missing
+	roots map[string]string  // real directories behind them
+	read  atomic.Int64       // bytes read of files of the trees
+	rep   *report.Recorder
+	opts  PackOptions
 }
 
 func newWorld(t *testing.T, trees ...string) *world {
@@ -384,4 +383,20 @@ func walkFiles(dir string, fn func(path string) error) error {
 		}
 		return fn(path)
 	})
+}
+
+// afterBytes does something once so many bytes were read.
+type afterBytes struct {
+	*readCounter
+	limit int64
+	do    func()
+	done  bool
+}
+
+func (a *afterBytes) Open(name string) (disk.File, error) {
+	if a.n.Load() >= a.limit && !a.done {
+		a.done = true
+		a.do()
+	}
+	return a.readCounter.Open(name)
 }
