@@ -1,0 +1,223 @@
+package home
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"waterlock/internal/disk"
+)
+
+// onRead does something each time a piece of a file of this name is read.
+type onRead struct {
+	disk.FS
+	name string
+	do   func()
+}
+
+func (o *onRead) Open(name string) (disk.File, error) {
+	f, err := o.FS.Open(name)
+	if err != nil || name != o.name {
+		return f, err
+	}
+	return &onReadFile{f, o.do}, nil
+}
+
+type onReadFile struct {
+	disk.File
+	do func()
+}
+
+func (f *onReadFile) ReadAt(p []byte, off int64) (int, error) {
+	f.do()
+	return f.File.ReadAt(p, off)
+}
+
+// A file that changes once while it is read is read again and is good; one that goes on changing is packed as it was
+// read, with a warning, and read again next time.
+func TestAFileThatChangesWhileItIsRead(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		w := newWorld(t)
+		w.write("busy", 200_000, 1)
+		w.write("calm", 1000, 2)
+		settleClock()
+		plain := w.trees["docs"]
+		times := 0
+		w.trees["docs"] = &onRead{plain, "busy", func() {
+			if times++; always && times < 50 || times == 3 {
+				must(t, os.WriteFile(w.path("busy"), random(150_000+1000*times, uint64(times)), 0o644))
+			}
+		}}
+		res := w.pack()
+		v := w.newVault()
+		v.take(w.drive)
+		e := v.entries(v.newest, "docs")["busy"]
+		v.content(e)
+		if got := len(w.rep.Warnings()); (got == 1) != always {
+			t.Errorf("always %v: %d warnings", always, got)
+		}
+		if res.Pending != 0 || e.Pending {
+			t.Errorf("%+v", res)
+		}
+		w.trees["docs"] = plain
+		settleClock()
+		res = w.pack()
+		if (res.BytesRead > 0) != always {
+			t.Errorf("always %v: read %d bytes at the next pack", always, res.BytesRead)
+		}
+		v.take(w.drive)
+		v.equals()
+	}
+}
+
+// New content under the old size and mtime shows by its ctime.
+func TestSameSizeAndTimeIsSeen(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 5000, 1)
+	old := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(w.path("f"), old, old))
+	settleClock()
+	w.pack()
+	must(t, os.WriteFile(w.path("f"), random(5000, 2), 0o644))
+	must(t, os.Chtimes(w.path("f"), old, old))
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+func TestSparseFilesKeepTheirHoles(t *testing.T) {
+	w := newWorld(t)
+	f, err := os.Create(w.path("sparse"))
+	must(t, err)
+	_, err = f.WriteAt(random(100_000, 1), 4<<20)
+	must(t, err)
+	_, err = f.WriteAt(random(50_000, 2), 9<<20)
+	must(t, err)
+	must(t, f.Truncate(12<<20))
+	must(t, f.Close())
+	f, err = os.Create(w.path("all-hole"))
+	must(t, err)
+	must(t, f.Truncate(3<<20))
+	must(t, f.Close())
+	settleClock()
+	res := w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+	holes := int64(0)
+	for _, x := range v.entries(v.newest, "docs")["sparse"].Content {
+		if x.Hole {
+			holes += x.Length
+		}
+	}
+	if holes < 10<<20 || res.BytesRead > 1<<20 {
+		t.Skipf("this file system keeps no holes: %d bytes in holes, %d read", holes, res.BytesRead)
+	}
+}
+
+// A no-change pack over many files costs little on the drive, and reads nothing.
+func TestNothingChangedCostsLittle(t *testing.T) {
+	files := 20_000
+	if testing.Short() || raceEnabled {
+		files = 5_000
+	}
+	w := newWorld(t)
+	for i := range files {
+		if i%500 == 0 {
+			must(t, os.MkdirAll(w.path(fmt.Sprintf("directory-%03d", i/500)), 0o755))
+		}
+		must(t, os.WriteFile(w.path(fmt.Sprintf("directory-%03d/file-%06d", i/500, i)), []byte(fmt.Sprint("content ", i)), 0o644))
+	}
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.receipt(w.drive)
+	res := w.pack()
+	if res.BytesWritten > 256<<10 || res.BytesRead != 0 || res.Files != int64(files) {
+		t.Errorf("%d bytes on the drive: %+v", res.BytesWritten, res)
+	}
+	must(t, os.WriteFile(w.path("directory-000/new"), []byte("new"), 0o644))
+	settleClock()
+	if res := w.pack(); res.BytesWritten > 256<<10 || res.BytesRead != 3 {
+		t.Errorf("%d bytes on the drive: %+v", res.BytesWritten, res)
+	}
+}
+
+// What goes away between being listed and being opened is gone, and no problem.
+func TestAFileThatVanishes(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.trees["docs"] = &vanishing{w.trees["docs"]}
+	res := w.pack()
+	if res.Incomplete() || res.Files != 5 {
+		t.Errorf("%+v", res)
+	}
+}
+
+type vanishing struct{ disk.FS }
+
+func (v *vanishing) Open(name string) (disk.File, error) {
+	if name == "b" {
+		return nil, os.ErrNotExist
+	}
+	return v.FS.Open(name)
+}
+
+// A shorter read than last time does not forget what an earlier trip carried of a file.
+func TestCarriedIsNotForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.write("file", 400<<10, 1)
+	settleClock()
+	w.pack()
+	w.write("file", 900<<10, 2)
+	settleClock()
+	w.small(900<<10, 0)
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	before := length(v.entries(v.newest, "docs")["file"].Carried)
+	stop := make(chan struct{})
+	w.opts.Stop = stop
+	w.trees["docs"] = &onRead{w.trees["docs"], "file", func() {
+		select {
+		case <-stop:
+		default:
+			close(stop)
+		}
+	}}
+	w.newDrive("C")
+	w.pack()
+	v.take(w.drive)
+	after := length(v.entries(v.newest, "docs")["file"].Carried)
+	if before == 0 || after < before {
+		t.Errorf("carried %d bytes, then %d", before, after)
+	}
+}
+
+// Names of any bytes, and what this package says about them.
+func TestOddNames(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"new\nline", "back\\slash", "\xff\xfe", "-dash", "spa ce", "ü"} {
+		if os.WriteFile(w.path(name), []byte(name), 0o644) != nil {
+			t.Skipf("no file %q here", name)
+		}
+	}
+	settleClock()
+	w.trees["docs"] = &failing{FS: w.trees["docs"], files: map[string]bool{"\xff\xfe": true}}
+	res := w.pack()
+	if res.Problems != 1 || !strings.Contains(w.rep.Problems()[0].String(), `\xff`) {
+		t.Errorf("%v", w.rep.Problems())
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	got := v.entries(v.newest, "docs")
+	if e := got["new\nline"]; e == nil || !bytes.Equal(v.content(e), []byte("new\nline")) {
+		t.Errorf("%+v", e)
+	}
+}
