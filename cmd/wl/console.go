@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -18,7 +19,8 @@ import (
 const (
 	barEvery  = 300 * time.Millisecond // on a terminal
 	lineEvery = time.Minute            // elsewhere
-	shownLast = 10                     // problems repeated at the end
+	barWidth  = 12
+	shownLast = 10 // problems repeated at the end
 )
 
 // console is the Reporter of the command line. Results go to stdout; progress,
@@ -94,11 +96,13 @@ func (k *console) show(asBar bool) {
 		if k.bar == nil {
 			k.bar = k.newBar()
 		}
-		k.bar.Describe(k.phase + ": " + of(files, k.count, func(n int64) string { return report.Count(n, "file") }))
-		_ = k.bar.Set64(bytes)
+		k.bar.Describe(k.fit(k.line(bytes, files)))
+		_ = k.bar.Set64(bytes) // drawn with the next words; past the total it stays full
 	}
 }
 
+// newBar is a bar, or a spinner where the total is unknown; the words beside it
+// are ours. It is drawn once a tick, when its words are set.
 func (k *console) newBar() *progressbar.ProgressBar {
 	most := k.total
 	if most <= 0 {
@@ -106,20 +110,34 @@ func (k *console) newBar() *progressbar.ProgressBar {
 	}
 	return progressbar.NewOptions64(most,
 		progressbar.OptionSetWriter(k.err),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowTotalBytes(true),
-		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionSetWidth(20),
-		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWidth(barWidth),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionShowDescriptionAtLineEnd(),
+		progressbar.OptionThrottle(barEvery/2),
 	)
+}
+
+// fit cuts the words beside the bar to what the terminal has room for.
+func (k *console) fit(text string) string {
+	width := 80
+	if f, ok := k.err.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			width = w
+		}
+	}
+	room := max(width-barWidth-10, 10)
+	if r := []rune(text); len(r) > room {
+		return string(r[:room])
+	}
+	return text
 }
 
 // line is the progress in plain words.
 func (k *console) line(bytes, files int64) string {
-	s := k.phase + ": " + of(bytes, k.total, report.Size)
-	if files > 0 || k.count > 0 {
-		s += ", " + of(files, k.count, func(n int64) string { return report.Count(n, "file") })
+	s := k.phase + ": " + report.Size(bytes)
+	if k.total > 0 {
+		s += " of " + report.Size(k.total)
 	}
 	perSecond := k.rate.perSecond()
 	if perSecond > 0 {
@@ -128,14 +146,13 @@ func (k *console) line(bytes, files int64) string {
 			s += fmt.Sprintf(", %s left", roughly(time.Duration(float64(left)/perSecond*float64(time.Second))))
 		}
 	}
-	return s
-}
-
-func of(n, total int64, write func(int64) string) string {
-	if total > 0 {
-		return write(n) + " of " + write(total)
+	switch {
+	case k.count > 0:
+		s += ", " + humanize.Comma(files) + " of " + report.Count(k.count, "file")
+	case files > 0:
+		s += ", " + report.Count(files, "file")
 	}
-	return write(n)
+	return s
 }
 
 // roughly writes a duration as a person would say it.
