@@ -87,6 +87,9 @@ func (o *overlay) take(a *action) error {
 			c.Kind, c.Tree, c.Name = index.Kept, a.tree, keptRow(a.oldID)
 		}
 	}
+	if err := o.forsake(a); err != nil {
+		return err
+	}
 	if a.kind == actRemove {
 		o.path[pathKey{a.tree, a.path}] = nil
 		return nil
@@ -113,13 +116,31 @@ func (o *overlay) take(a *action) error {
 		c = &index.Container{ID: a.cont, Hash: a.entry.Hash}
 		o.cont[a.cont] = c
 	}
-	c.Kind, c.Tree, c.Name = index.Mirror, a.tree, a.path
+	c.Kind, c.Tree, c.Name, c.Missing = index.Mirror, a.tree, a.path, false
 	c.Ino, c.Size = a.node.ino, a.node.size
 	c.MSec, c.MNsec = a.node.mtime.Sec, a.node.mtime.Nsec
 	if a.entry.LinkGroup != 0 {
 		o.grp[groupKey{a.tree, a.entry.LinkGroup}] = a.cont
 	}
 	return nil
+}
+
+// forsake marks the container that the path showed by its record, when what the
+// action found there was something else: it is gone, or has another name that
+// the mirror's check finds.
+func (o *overlay) forsake(a *action) error {
+	if a.old == oldKeep || a.old == oldShared {
+		return nil
+	}
+	row, err := o.row(a.tree, a.path)
+	if err != nil || row == nil || row.Container == a.cont {
+		return err
+	}
+	c, err := o.container(row.Container)
+	if err == nil && c != nil && c.Kind == index.Mirror && c.Tree == a.tree && c.Name == a.path {
+		c.Missing = true
+	}
+	return err
 }
 
 // apply enters a finished record into the catalog. It looks at the record and

@@ -91,11 +91,17 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 		if c.Missing {
 			missing[c.ID] = true
 		}
-		if c.Kind == index.Mirror || s.there(c) {
+		if c.Kind == index.Mirror {
 			return nil
 		}
-		missing[c.ID] = true
-		return nil
+		st, ok := s.lookAt(c)
+		if !ok {
+			missing[c.ID] = true
+		} else if st.Ino != 0 && (st.Ino != c.Ino || c.Kind == index.Pack && !containerInode(c).is(st)) {
+			c.Ino, c.MSec, c.MNsec = st.Ino, st.MTime.Sec, st.MTime.Nsec // the vault was copied to another disk
+			ch.batch().PutContainer(c)
+		}
+		return ch.flush(1000)
 	})
 	if err != nil {
 		return res, err
@@ -121,14 +127,35 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 }
 
 // there reports whether a container is where its row says, as it was recorded.
-// What cannot be told counts as there: absence must be seen.
 func (s *Store) there(c index.Container) bool {
+	_, ok := s.lookAt(c)
+	return ok
+}
+
+// lookAt is there that also returns what was seen. What cannot be told counts
+// as there: absence must be seen. A file of the mirror is known by its inode,
+// size and time. Nobody else writes to kept files and packs: their names are
+// their own, so size and time, of a pack the size, are enough, and they outlive
+// a copy of the vault to another disk.
+func (s *Store) lookAt(c index.Container) (st disk.Stat, ok bool) {
 	f, name, err := s.locate(c)
 	if err != nil {
-		return true
+		return st, true
 	}
 	st, found, err := stat(f, name)
-	return err != nil || found && st.Kind == disk.KindFile && containerInode(c).is(st)
+	if err != nil {
+		return disk.Stat{}, true
+	}
+	if !found || st.Kind != disk.KindFile || st.Size != c.Size {
+		return st, false
+	}
+	switch c.Kind {
+	case index.Pack:
+		return st, true
+	case index.Kept:
+		return st, sameMTime(containerInode(c).mtime, st.MTime)
+	}
+	return st, containerInode(c).is(st)
 }
 
 func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *changes, res *MirrorCheck, missing map[index.ContainerID]bool) error {
