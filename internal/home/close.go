@@ -1,6 +1,8 @@
 package home
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -261,6 +263,9 @@ func (r *run) newCommit(rec *snapshot.Record) (*courier.Commit, error) {
 		c.Out = append(c.Out, courier.OutShipment{Number: sh.number, Shipment: sh.id, Drive: sh.drive, DriveLabel: sh.label,
 			Time: sh.time, Lost: sh.lost || sh.missing})
 	}
+	slices.SortFunc(c.Out, func(a, b courier.OutShipment) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), bytes.Compare(a.Shipment[:], b.Shipment[:]))
+	})
 	return c, nil
 }
 
