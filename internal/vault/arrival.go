@@ -79,7 +79,7 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 		lost = func(chunk.ID) bool { return false }
 	}
 	all := &arrivals{by: map[string]arrival{}}
-	check := &arrivalCheck{v: v, all: all, out: out, lost: lost, rows: v.cat.Batch()}
+	check := &arrivalCheck{v: v, all: all, out: out, lost: lost, rows: v.cat.Batch(), awaited: map[chunk.ID]struct{}{}}
 	for _, k := range v.commits.known {
 		if err := check.snapshot(ctx, k); err != nil {
 			return nil, err
@@ -88,7 +88,6 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 	if err := check.flush(); err != nil {
 		return nil, err
 	}
-	all.awaited = uint64(len(check.awaited))
 	if vanished {
 		return all, v.dropUnnamedWants()
 	}
@@ -102,7 +101,7 @@ type arrivalCheck struct {
 	lost    func(chunk.ID) bool
 	rows    *index.Batch
 	n       int // rows in it
-	awaited map[chunk.ID]struct{}
+	awaited map[chunk.ID]struct{} // counted already
 	buf     []byte
 }
 
@@ -211,17 +210,26 @@ func (c *arrivalCheck) lack(id chunk.ID, kind chunk.Kind, number uint64, a *arri
 		return err
 	}
 	if c.out.awaits(number) && !wanted && !c.lost(id) {
-		if c.awaited == nil {
-			c.awaited = map[chunk.ID]struct{}{}
-		}
-		c.awaited[id] = struct{}{}
+		c.await(id)
 		return nil
 	}
-	delete(c.awaited, id)
 	c.rows.PutWant(id, index.Want{Snapshot: number, Kind: kind})
 	c.n++
 	if c.n >= 4096 {
 		return c.flush()
 	}
 	return nil
+}
+
+// maxCounted bounds the memory of what was counted: beyond, a chunk that two snapshots name may count twice.
+const maxCounted = 1 << 18
+
+func (c *arrivalCheck) await(id chunk.ID) {
+	if _, counted := c.awaited[id]; counted {
+		return
+	}
+	c.all.awaited++
+	if len(c.awaited) < maxCounted {
+		c.awaited[id] = struct{}{}
+	}
 }

@@ -22,9 +22,6 @@ import (
 
 var commitFile = regexp.MustCompile(`^([1-9][0-9]{0,19})-([0-9a-f]{32})\.commit$`)
 
-// maxCommit bounds a commit before it is read.
-const maxCommit = wire.MaxBody + 4096
-
 // knownSnapshot is the head of one kept commit.
 type knownSnapshot struct {
 	number   uint64
@@ -95,7 +92,7 @@ func (c *commits) insert(commit *courier.Commit) {
 
 // load reads one kept commit.
 func (c *commits) load(k knownSnapshot) (*courier.Commit, error) {
-	b, err := disk.ReadAll(c.root, k.file, maxCommit)
+	b, err := disk.ReadAll(c.root, k.file, courier.MaxCommit)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +112,7 @@ func (c *commits) load(k knownSnapshot) (*courier.Commit, error) {
 // keep makes the vault know a snapshot: durable when it returns. Keeping the same commit again does nothing.
 func (c *commits) keep(commit *courier.Commit, verbatim []byte) (isNew bool, err error) {
 	name := commitFileName(commit)
-	have, err := disk.ReadAll(c.root, name, maxCommit)
+	have, err := disk.ReadAll(c.root, name, courier.MaxCommit)
 	switch {
 	case err == nil && bytes.Equal(have, verbatim):
 		c.insert(commit)

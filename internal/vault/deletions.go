@@ -105,7 +105,7 @@ func (d *delivery) deleteGone(ctx context.Context) error {
 		}
 		d.sizes[path] = row.Size
 		return d.remove(ctx, path)
-	})
+	}, nil)
 	if err == nil {
 		err = upTo("", true)
 	}
@@ -175,6 +175,6 @@ func (u *unpacking) directories(ctx context.Context) error {
 				u.result.Metadata++
 			}
 			return nil
-		})
+		}, nil)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -76,7 +77,7 @@ func (d *delivery) run(ctx context.Context) error {
 			return d.commit(ctx)
 		}
 		return nil
-	})
+	}, d.unknown)
 	if err != nil {
 		d.batch.Discard()
 		return err
@@ -84,9 +85,22 @@ func (d *delivery) run(ctx context.Context) error {
 	return d.commit(ctx)
 }
 
+// unknown names a part of the tree whose entries cannot be read.
+func (d *delivery) unknown(gap *snapshot.GapError) {
+	if d.which != everyPath {
+		return
+	}
+	to := "its end"
+	if gap.To != "" {
+		to = report.Name(d.name(gap.To))
+	}
+	d.failed(gap.From, fmt.Errorf("what lies from here to %s stays as it is in the mirror: %w", to, gap))
+}
+
 // lockstep calls fn for every path of a tree that is in the newest snapshot (e) or in the mirror (row). Paths that lie in
-// a gap of the stream are passed over: nothing is known of them. A tree without its root is all gap.
-func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord, fn func(path string, e *snapshot.Entry, row *index.PathRow) error) error {
+// a gap of the stream are passed over: nothing is known of them. A tree without its root is all gap. onGap may be nil.
+func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
+	fn func(path string, e *snapshot.Entry, row *index.PathRow) error, onGap func(*snapshot.GapError)) error {
 	stream := snapshot.NewStreamReader(tree, u.v.store)
 	paths := u.v.cat.Paths(tree.Name)
 	defer paths.Close()
@@ -119,6 +133,9 @@ func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord, fn f
 		func(err error) error {
 			if !errors.As(err, &gap) {
 				return err
+			}
+			if onGap != nil {
+				onGap(gap)
 			}
 			return nil
 		})

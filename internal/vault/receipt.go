@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"waterlock/internal/courier"
 )
@@ -58,19 +59,19 @@ const maxWants = courier.MaxWants
 
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
 func (u *unpacking) writeReceipt(a *arrivals) error {
-	wants, err := u.v.wants()
+	wants, total, err := u.v.wants()
 	if err != nil {
 		return err
 	}
-	u.result.Wants, u.result.Awaited = int64(len(wants)), int64(a.awaited)
+	u.result.Wants, u.result.Awaited = total, int64(a.awaited)
 	r := &courier.Receipt{
 		Route:         u.v.id,
 		VaultName:     u.v.Name,
 		Epoch:         u.own.epoch,
 		Number:        u.own.number,
-		Time:          now(),
+		Time:          time.Now(),
 		Taken:         u.taken(),
-		Wants:         wants[:min(len(wants), maxWants)],
+		Wants:         wants,
 		Awaited:       a.awaited,
 		NewestArrived: a.newest,
 	}

@@ -62,7 +62,7 @@ func newestReceipt(root disk.FS, route wire.RouteID, rep report.Reporter) (newes
 	}
 	for _, own := range list {
 		highest = max(highest, own.number)
-		b, err := disk.ReadAll(root, own.name, maxCommit)
+		b, err := disk.ReadAll(root, own.name, courier.MaxReceipt)
 		if err == nil {
 			newest, err = courier.DecodeReceipt(b)
 		}

@@ -32,11 +32,9 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if newest != nil {
 		result.Receipt, result.ReceiptAt = newest.Number, newest.Time
 	}
-	wants, err := v.wants()
-	if err != nil {
+	if _, result.Wants, err = v.wants(); err != nil {
 		return result, err
 	}
-	result.Wants = int64(len(wants))
 	space, err := v.store.Space(ctx)
 	if err != nil {
 		return result, interrupted(ctx, err)

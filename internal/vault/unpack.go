@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"time"
 
 	"waterlock/chunkstore"
 	"waterlock/internal/chunk"
@@ -215,5 +214,3 @@ func (u *unpacking) summary(ctx context.Context, arrivals *arrivals) error {
 	u.result.HistoryTotal = space.History + space.Kept
 	return nil
 }
-
-var now = time.Now

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"waterlock/chunkstore"
 	"waterlock/index"
@@ -45,11 +46,11 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 		}
 		result.Lacking = max(result.Lacking, s.lacking)
 	}
-	wants, err := v.wants()
+	wants, total, err := v.wants()
 	if err != nil {
 		return result, err
 	}
-	result.Wants = int64(len(wants))
+	result.Wants = total
 	return result, v.rememberWants(wants, a)
 }
 
@@ -68,8 +69,8 @@ func (v *vault) rememberWants(wants []courier.Want, a *arrivals) error {
 	}
 	next := *newest
 	next.Number = highest + 1
-	next.Time = now()
-	next.Wants = wants[:min(len(wants), maxWants)]
+	next.Time = time.Now()
+	next.Wants = wants
 	next.Awaited = a.awaited
 	next.NewestArrived = a.newest
 	_, err = putReceipt(v.root, &next)

@@ -73,12 +73,14 @@ func (v *vault) reviseWants(newest *courier.Receipt) error {
 	return nil
 }
 
-// wants lists what the vault asks home for.
-func (v *vault) wants() ([]courier.Want, error) {
-	var list []courier.Want
-	err := v.cat.Wants(func(id chunk.ID, w index.Want) error {
-		list = append(list, courier.Want{ID: id, Kind: w.Kind})
+// wants lists what the vault asks home for, as far as one receipt can carry it: the rest is asked for with the next. total
+// counts all.
+func (v *vault) wants() (list []courier.Want, total int64, err error) {
+	err = v.cat.Wants(func(id chunk.ID, w index.Want) error {
+		if total++; len(list) < courier.MaxWants {
+			list = append(list, courier.Want{ID: id, Kind: w.Kind})
+		}
 		return nil
 	})
-	return list, err
+	return list, total, err
 }
