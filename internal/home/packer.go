@@ -45,7 +45,6 @@ type packer struct {
 	failed   int                   // packs in a row that did not read back
 	again    bool                  // some pack was lost: another pass is needed
 	noSpace  int
-	full     bool  // some chunk found no room
 	err      error // that ended everything
 	lastFail error
 }
@@ -85,8 +84,8 @@ func (p *packer) has(id chunk.ID) bool {
 	return ok
 }
 
-// append puts a chunk into the open pack. It returns false if the drive has no room for it; a pack that the drive
-// fails to take is given up, and its chunks are carried by another pass.
+// append puts a chunk into the open pack. It returns false if the drive has no room for it. A pack that the drive fails
+// to take is given up: its chunks stay named, are found unknown by another pass, and read at their places.
 func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 	if known, err := p.r.known(s.ID); err != nil || known {
 		return true, err // a twin was on its way
@@ -101,22 +100,22 @@ func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 	}
 	if p.w == nil {
 		if pack.ClosedSize(1, int64(len(s.Data))) > p.left() {
-			p.noRoom()
+			p.r.outOfRoom()
 			return false, nil
 		}
 		if err := p.begin(); err != nil {
-			return false, p.giveUp(err)
+			return !disk.IsNoSpace(err), p.giveUp(err)
 		}
 	}
 	p.mu.Lock()
 	budget := p.budget
 	p.mu.Unlock()
 	if !p.w.Fits(len(s.Data), budget) {
-		p.noRoom()
+		p.r.outOfRoom()
 		return false, nil
 	}
 	if _, err := p.w.Append(s); err != nil {
-		return false, p.giveUp(err)
+		return !disk.IsNoSpace(err), p.giveUp(err)
 	}
 	p.mu.Lock()
 	p.open = p.w.Size()
@@ -131,12 +130,6 @@ func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 // size is how large the open pack may become. Packs begin small and grow with the run: the first are soon safe, the
 // last is read back in a fraction of the time that the whole took, and large shipments have few files.
 func (p *packer) size() int64 { return min(p.packSize, max(firstPackSize, p.written/packSizeShare)) }
-
-func (p *packer) noRoom() {
-	p.mu.Lock()
-	p.full = true
-	p.mu.Unlock()
-}
 
 // trouble returns what ended everything, if something did.
 func (p *packer) trouble() error {
@@ -187,12 +180,12 @@ func (p *packer) giveUp(cause error) error {
 	p.forget(name, ids)
 	p.mu.Lock()
 	p.noSpace++
-	p.full = true
 	p.budget = max(0, wrote-wrote/16-p.r.closing)
 	if p.noSpace >= maxNoSpace {
 		p.budget = 0
 	}
 	p.mu.Unlock()
+	p.r.outOfRoom()
 	p.r.rep.Verbose("the drive is fuller than it said: %v", cause)
 	return nil
 }

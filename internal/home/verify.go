@@ -34,8 +34,9 @@ func (p *packer) verify(s *sealedPack) {
 	if err != nil {
 		if disk.IsNoSpace(err) { // told only now, as some file systems do
 			p.mu.Lock()
-			p.budget, p.full = 0, true
+			p.budget = 0
 			p.mu.Unlock()
+			p.r.outOfRoom()
 		}
 		_ = p.lost(s.name, s.ids, err) // kept, and told by the next call
 		return
