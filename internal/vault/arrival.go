@@ -100,7 +100,7 @@ type arrivalCheck struct {
 	out     outstanding
 	lost    func(chunk.ID) bool
 	rows    *index.Batch
-	n       int // rows in it
+	n       int                   // rows in it
 	awaited map[chunk.ID]struct{} // counted already
 	buf     []byte
 }

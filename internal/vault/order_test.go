@@ -174,7 +174,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	// Each check is some ten runs of Unpack, with all their syncs.
-	_ = flag.Set("rapid.checks", "6")
+	_ = flag.Set("rapid.checks", "4")
 	flag.Parse() // -rapid.checks on the command line wins
 	os.Exit(m.Run())
 }
@@ -194,7 +194,7 @@ func TestKilledUnpackEndsTheSame(t *testing.T) {
 	second := take(t, w.src)
 	w.home.pack(two, trip{packSize: 100 << 10})
 
-	kills := 5
+	kills := 3
 	if testing.Short() {
 		kills = 2
 	}
@@ -285,7 +285,7 @@ func TestCancelledUnpackEndsTheSame(t *testing.T) {
 	second := take(t, w.src)
 	two := newTestDrive(t)
 	w.home.pack(two, trip{})
-	for n := 0; ; n = n*3 + 10 {
+	for n := 0; ; n = n*5 + 20 {
 		w.vault = filepath.Join(w.dir, fmt.Sprint("vault", n))
 		w.join(one)
 		ended := true

@@ -54,9 +54,6 @@ func (u *unpacking) ownState() (*ownState, error) {
 	return own, u.v.cat.ForgetChecks()
 }
 
-// maxWants bounds the list in one receipt; the rest comes with the next.
-const maxWants = courier.MaxWants
-
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
 func (u *unpacking) writeReceipt(a *arrivals) error {
 	wants, total, err := u.v.wants()
