@@ -2,6 +2,8 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"waterlock/internal/courier"
 )
@@ -47,6 +49,9 @@ func (u *unpacking) shipmentsOn() error {
 			bits:   newBitset(found.Commit.Records()),
 		})
 	}
+	slices.SortFunc(u.shipments, func(a, b *shipment) int {
+		return cmp.Or(cmp.Compare(a.commit.Snapshot.Number, b.commit.Snapshot.Number), bytes.Compare(a.commit.Shipment[:], b.commit.Shipment[:]))
+	})
 	return nil
 }
 
