@@ -98,7 +98,7 @@ func (s *site) eachReceipt(rep report.Reporter, fn func(*courier.Receipt) error)
 func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (uint64, error) {
 	found, problems, err := d.ReadReceipts(s.route)
 	for _, p := range problems {
-		rep.Problem("receipt", p)
+		rep.Warn("a receipt on the drive is damaged and left aside: %v", p)
 	}
 	if err != nil || len(found) == 0 {
 		return 0, err

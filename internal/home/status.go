@@ -69,6 +69,9 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 	return res, b.countShipments(&res)
 }
 
+// empty is the state of a file without chunks before its snapshot has arrived.
+const empty = index.State(255)
+
 // countTree looks up every chunk of the last scan.
 func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error {
 	live := b.fleet.live(0)
@@ -85,6 +88,9 @@ func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error
 		t.Files++
 		t.Bytes += e.Entry.Size
 		state := index.Held
+		if b.receipt == nil || b.receipt.NewestArrived < b.fleet.newest.Snapshot.Number {
+			state = empty // an empty file is as far as the newest snapshot
+		}
 		if !hasContent(e) && !e.Entry.Unseen {
 			state = index.None
 		}
@@ -96,13 +102,15 @@ func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error
 			if err != nil {
 				return err
 			}
-			state = min(state, st)
+			if state == empty || st < state {
+				state = st
+			}
 		}
 		switch state {
 		case index.Held:
 			t.HeldFiles++
 			t.HeldBytes += e.Entry.Size
-		case index.Aboard:
+		case index.Aboard, empty:
 			t.AboardFiles++
 			t.AboardBytes += e.Entry.Size
 		default:
