@@ -115,6 +115,7 @@ func (k *console) newBar() *progressbar.ProgressBar {
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionThrottle(barEvery/2),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else it draws on its own, past our lock
 	)
 }
 
