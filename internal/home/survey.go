@@ -2,15 +2,10 @@ package home
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"regexp"
-	"strconv"
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
-	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -207,52 +202,4 @@ func hasContent(e *snapshot.ScanEntry) bool {
 
 func (r *run) walkOptions() snapshot.WalkOptions {
 	return snapshot.WalkOptions{FollowDevices: !r.site.cfg.Pack.OneFileSystem}
-}
-
-var scanFile = regexp.MustCompile(`^(.+)-([0-9]{8,20})\.scan$`)
-
-func scanName(tree string, number uint64) string {
-	return fmt.Sprintf("%s/%s-%08d.scan", dirScan, tree, number)
-}
-
-// lastScans finds the newest scan of each tree that belongs to a snapshot whose commit is durable at home: scans are
-// written before the commit, and one without it never counts.
-func (s *site) lastScans(newest uint64) (map[string]string, error) {
-	scans, numbers := map[string]string{}, map[string]uint64{}
-	names, err := s.state.ReadDir(dirScan)
-	if errors.Is(err, fs.ErrNotExist) {
-		return scans, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for i := range names.Len() {
-		m := scanFile.FindStringSubmatch(names.At(i))
-		if m == nil {
-			continue
-		}
-		n, err := strconv.ParseUint(m[2], 10, 64)
-		if err != nil || n > newest || n < numbers[m[1]] {
-			continue
-		}
-		scans[m[1]], numbers[m[1]] = dirScan+"/"+names.At(i), n
-	}
-	return scans, nil
-}
-
-// removeScans removes all scans of a tree but one.
-func (s *site) removeScans(rep report.Reporter, keep map[string]string) {
-	names, err := s.state.ReadDir(dirScan)
-	if err != nil {
-		return
-	}
-	for i := range names.Len() {
-		m := scanFile.FindStringSubmatch(names.At(i))
-		if m == nil || keep[m[1]] == dirScan+"/"+names.At(i) {
-			continue
-		}
-		if err := s.state.Remove(dirScan + "/" + names.At(i)); err != nil {
-			rep.Verbose("%v", err)
-		}
-	}
 }
