@@ -38,7 +38,6 @@ func (u *unpacking) deletions(ctx context.Context) error {
 		return nil
 	}
 	u.stuck = nil
-	u.rep.Phase("taking deletions over", 0, u.result.Gone)
 	return u.trees(func(tree snapshot.TreeRecord) error {
 		d := &delivery{unpacking: u, tree: tree}
 		return d.deleteGone(ctx)

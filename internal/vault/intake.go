@@ -12,7 +12,7 @@ import (
 )
 
 // keepCommits makes the vault know the snapshots that the drive brings.
-func (u *unpacking) keepCommits() error {
+func (u *unpacking) keepCommits(context.Context) error {
 	for _, s := range u.shipments {
 		isNew, err := u.v.commits.keep(s.commit, s.bytes)
 		if err != nil {
@@ -29,14 +29,14 @@ func (u *unpacking) keepCommits() error {
 }
 
 // loadTables enters every record of the drive into the catalog, as the last place to look for a chunk.
-func (u *unpacking) loadTables(ctx context.Context) (plainBytes int64, err error) {
+func (u *unpacking) loadTables(ctx context.Context) error {
 	if err := u.v.cat.ClearDrive(); err != nil {
-		return 0, err
+		return err
 	}
 	var rows []index.DrivePlace
 	for number := range u.packs.list {
 		if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
-			return 0, err
+			return err
 		}
 		rows = rows[:0]
 		for _, p := range u.packs.places(uint32(number)) {
@@ -44,13 +44,13 @@ func (u *unpacking) loadTables(ctx context.Context) (plainBytes int64, err error
 				ID: p.ID, Pack: uint32(number), Number: p.Number, Encoding: uint8(p.Encoding),
 				Offset: p.Offset, StoredLen: p.StoredLen, PlainLen: p.PlainLen,
 			})
-			plainBytes += int64(p.PlainLen)
+			u.plainBytes += int64(p.PlainLen)
 		}
 		if err := u.v.cat.PutDrive(rows); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return plainBytes, nil
+	return nil
 }
 
 // takeIn puts every record of a kind that the vault has no place for into the history. A record that cannot be read is

@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -55,12 +56,12 @@ func (u *unpacking) ownState() (*ownState, error) {
 }
 
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
-func (u *unpacking) writeReceipt(a *arrivals) error {
+func (u *unpacking) writeReceipt(context.Context) error {
 	wants, total, err := u.v.wants()
 	if err != nil {
 		return err
 	}
-	u.result.Wants, u.result.Awaited = total, int64(a.awaited)
+	u.result.Wants, u.result.Awaited = total, int64(u.arrivals.awaited)
 	r := &courier.Receipt{
 		Route:         u.v.id,
 		VaultName:     u.v.Name,
@@ -69,8 +70,8 @@ func (u *unpacking) writeReceipt(a *arrivals) error {
 		Time:          time.Now(),
 		Taken:         u.taken(),
 		Wants:         wants,
-		Awaited:       a.awaited,
-		NewestArrived: a.newest,
+		Awaited:       u.arrivals.awaited,
+		NewestArrived: u.arrivals.newest,
 	}
 	if head, ok := u.v.commits.newest(); ok {
 		r.HighestSnapshot = head.number

@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"slices"
 
 	"waterlock/internal/courier"
@@ -19,7 +20,7 @@ type shipment struct {
 
 // shipmentsOn lists the committed shipments of a route on the drive, oldest first, and counts the open ones, which are
 // not finished at home and none of our business. A commit that fails its check is named and costs its shipment.
-func (u *unpacking) shipmentsOn() error {
+func (u *unpacking) shipmentsOn(context.Context) error {
 	list, err := u.courier.Shipments(u.v.id)
 	if err != nil {
 		return err

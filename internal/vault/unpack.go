@@ -19,17 +19,19 @@ type unpacking struct {
 	result  UnpackResult
 	courier *courier.Drive
 
-	problems  *problemCounter    // of the vault itself
-	shipments []*shipment        // committed ones on the drive, oldest first
-	packs     *drivePacks        // their packs
-	own       *ownState          // what the vault told home last
-	newest    *courier.Commit    // the snapshot that the mirror follows; nil if none is known
-	full      bool               // no room for more history
-	out       outstanding        // shipments still under way
-	finders   map[string]*finder // of the newest snapshot, by tree
-	goneDirs  int64
-	blocked   int64           // entries that a directory of the mirror stands in the way of
-	stuck     map[string]bool // of these directories, those with files that are gone at home
+	problems   *problemCounter    // of the vault itself
+	shipments  []*shipment        // committed ones on the drive, oldest first
+	packs      *drivePacks        // their packs
+	own        *ownState          // what the vault told home last
+	newest     *courier.Commit    // the snapshot that the mirror follows; nil if none is known
+	full       bool               // no room for more history
+	out        outstanding        // shipments still under way
+	finders    map[string]*finder // of the newest snapshot, by tree
+	plainBytes int64              // of all records on the drive
+	arrivals   *arrivals
+	goneDirs   int64           // directories in the mirror that are gone at home
+	blocked    int64           // entries that a directory of the mirror stands in the way of
+	stuck      map[string]bool // of these directories, those with files that are gone at home
 }
 
 // Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
@@ -52,75 +54,77 @@ func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err erro
 		result = u.result
 	}()
 
-	// What lies on the drive, and what does the vault know?
-	if err := u.shipmentsOn(); err != nil {
-		return u.result, err
-	}
-	if err := u.keepCommits(); err != nil {
-		return u.result, err
-	}
-	if err := u.openChunks(ctx); err != nil {
-		return u.result, err
-	}
-	plainBytes, err := u.loadTables(ctx)
-	if err != nil {
-		return u.result, err
-	}
+	for _, step := range []struct {
+		phase string // "": the one before goes on
+		do    func(context.Context) error
+	}{
+		// What lies on the drive, and what does the vault know?
+		{"looking at the drive", u.shipmentsOn},
+		{"", u.keepCommits},
+		{"", u.openChunks},
+		{"", u.loadTables},
 
-	// Metadata first: with the streams in the history every snapshot can be read.
-	u.rep.Phase("reading the lists of files", 0, 0)
-	if err := u.takeIn(ctx, chunk.Stream); err != nil {
-		return u.result, err
-	}
+		// Metadata first: with the streams in the history every snapshot can be read.
+		{"reading the lists of files", u.takeStreams},
 
-	// The mirror follows the newest snapshot known, whichever shipment is at hand.
-	u.rep.Phase("checking the mirror", 0, 0)
-	check, err := u.v.store.CheckMirror(ctx)
-	if err != nil {
-		return u.result, err
-	}
-	u.result.Damaged += check.Chunks
-	u.rep.Phase("delivering", plainBytes, 0)
-	if err := u.deliver(ctx, everyPath); err != nil {
-		return u.result, err
-	}
+		// The mirror follows the newest snapshot known, whichever shipment is at hand. What is not in the mirror goes to
+		// the history.
+		{"checking the mirror", u.checkMirror},
+		{"", u.deliverAll},
+		{"filling the history", u.takeData},
 
-	// What is not in the mirror goes to the history.
-	u.rep.Phase("filling the history", 0, 0)
-	if err := u.takeIn(ctx, chunk.Data); err != nil {
-		return u.result, err
-	}
+		// What is gone at home leaves the mirror if a person says so, and what it stood in the way of takes its place.
+		{"taking deletions over", u.deletions},
+		{"", u.deliverBlocked},
+		{"finishing directories", u.directories},
+		{"compacting the history", u.compact},
 
-	// What is gone at home leaves the mirror if a person says so.
-	if err := u.deletions(ctx); err != nil {
-		return u.result, err
-	}
-	if u.blocked > 0 {
-		if err := u.deliver(ctx, blockedPaths); err != nil {
+		// Does every snapshot have what it names? Then tell home.
+		{"checking what the snapshots need", u.countRecords},
+		{"", u.checkArrivals},
+		{"", u.writeReceipt},
+		{"", u.summary},
+	} {
+		if step.phase != "" {
+			u.rep.Phase(step.phase, 0, 0)
+		}
+		if err := step.do(ctx); err != nil {
 			return u.result, err
 		}
 	}
-	if err := u.directories(ctx); err != nil {
-		return u.result, err
-	}
-	u.rep.Phase("compacting", 0, 0)
-	if _, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{}); err != nil {
-		return u.result, err
-	}
+	return u.result, nil
+}
 
-	// Does every snapshot have what it names? Then tell home.
-	u.rep.Phase("checking what the snapshots need", 0, 0)
-	if err := u.countRecords(ctx); err != nil {
-		return u.result, err
+func (u *unpacking) takeStreams(ctx context.Context) error { return u.takeIn(ctx, chunk.Stream) }
+
+func (u *unpacking) takeData(ctx context.Context) error { return u.takeIn(ctx, chunk.Data) }
+
+func (u *unpacking) checkMirror(ctx context.Context) error {
+	check, err := u.v.store.CheckMirror(ctx)
+	u.result.Damaged += check.Chunks
+	return err
+}
+
+func (u *unpacking) deliverAll(ctx context.Context) error {
+	u.rep.Phase("delivering", u.plainBytes, 0)
+	return u.deliver(ctx, everyPath)
+}
+
+func (u *unpacking) deliverBlocked(ctx context.Context) error {
+	if u.blocked == 0 {
+		return nil
 	}
-	arrivals, err := u.v.checkArrivals(ctx, u.packs.lost)
-	if err != nil {
-		return u.result, err
-	}
-	if err := u.writeReceipt(arrivals); err != nil {
-		return u.result, err
-	}
-	return u.result, u.summary(ctx, arrivals)
+	return u.deliver(ctx, blockedPaths)
+}
+
+func (u *unpacking) compact(ctx context.Context) error {
+	_, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{})
+	return err
+}
+
+func (u *unpacking) checkArrivals(ctx context.Context) (err error) {
+	u.arrivals, err = u.v.checkArrivals(ctx, u.packs.lost)
+	return err
 }
 
 // open locks the drive and the vault.
@@ -200,10 +204,10 @@ func (u *unpacking) trees(fn func(snapshot.TreeRecord) error) error {
 }
 
 // summary completes the result.
-func (u *unpacking) summary(ctx context.Context, arrivals *arrivals) error {
+func (u *unpacking) summary(ctx context.Context) error {
 	u.result.Damaged += u.packs.damage + u.problems.n.Load()
 	if u.newest != nil {
-		a := arrivals.of(u.newest)
+		a := u.arrivals.of(u.newest)
 		u.result.SnapshotArrived = a.arrived
 		u.result.SnapshotWhole = a.arrived && u.newest.Snapshot.Whole()
 	}
