@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"waterlock/internal/courier"
@@ -59,6 +61,12 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	}
 	if s.Trees, err = absolute(o.Trees); err != nil {
 		return InitResult{}, err
+	}
+	for tree := range s.Trees {
+		if !slices.Contains(route.trees, tree) {
+			return InitResult{}, exit.Errorf(exit.Usage, "route %s has no tree %s, only %s; for one that is still to come edit vault.toml",
+				report.Name(s.RouteName), report.Name(tree), report.Name(strings.Join(route.trees, ", ")))
+		}
 	}
 	text, err := s.encode()
 	if err != nil {

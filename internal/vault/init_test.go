@@ -62,6 +62,7 @@ func TestInitRefuses(t *testing.T) {
 		"several routes":     {InitOptions{Drive: two}, exit.Usage},
 		"on the drive":       {InitOptions{Drive: drive, Path: filepath.Join(drive, "vault")}, exit.Usage},
 		"tree .wl":           {InitOptions{Drive: drive, Trees: map[string]string{".wl": w.dir}}, exit.Usage},
+		"unknown tree":       {InitOptions{Drive: drive, Trees: map[string]string{"dosc": w.dir}}, exit.Usage},
 		"tree inside":        {InitOptions{Drive: drive, Trees: map[string]string{"docs": filepath.Join(w.vault, "x")}}, exit.Fatal},
 		"tree not there":     {InitOptions{Drive: drive, Trees: map[string]string{"docs": filepath.Join(w.dir, "nowhere")}}, exit.Fatal},
 		"tree name too long": {InitOptions{Drive: drive, Trees: map[string]string{strings.Repeat("x", 300): w.dir}}, exit.Usage},

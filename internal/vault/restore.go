@@ -34,10 +34,8 @@ func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err e
 	if err != nil {
 		return result, err
 	}
-	for _, tree := range v.treePlaces() {
-		if inside(target, tree.Path) || inside(target, filepath.Join(v.path, metaDir)) {
-			return result, exit.Errorf(exit.Usage, "%s lies within the vault's mirror or its store; restore to a directory of its own", target)
-		}
+	if err := v.outside(target); err != nil {
+		return result, err
 	}
 	if err := v.openStore(ctx); err != nil {
 		return result, err
@@ -76,6 +74,36 @@ func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err e
 	}
 	result.Damaged, err = v.lostSince()
 	return result, err
+}
+
+// outside refuses a target that would write into the mirror or the vault's own files: only installs may.
+func (v *vault) outside(target string) error {
+	target = resolved(target)
+	own := []string{filepath.Join(resolved(v.path), metaDir)}
+	for _, tree := range v.treePlaces() {
+		own = append(own, resolved(tree.Path))
+	}
+	for _, tree := range v.treePlaces() {
+		into := resolved(filepath.Join(target, tree.Tree))
+		for _, dir := range own {
+			if inside(into, dir) || inside(dir, into) || inside(target, dir) {
+				return exit.Errorf(exit.Usage, "restoring to %s would write into %s, which is the vault's own; give a directory of its own", target, dir)
+			}
+		}
+	}
+	return nil
+}
+
+// resolved follows the links in as much of a path as is there.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(resolved(parent), filepath.Base(path))
 }
 
 // lostSince counts the chunks that turned out to be lost since the last check of arrivals.

@@ -90,7 +90,9 @@ func TestRestoreParts(t *testing.T) {
 	if err != nil || r.Failed != 1 || r.Files != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	for _, target := range []string{w.mirror(), filepath.Join(w.mirror(), "x"), filepath.Join(w.vault, ".wl", "x")} {
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(w.vault, link))
+	for _, target := range []string{w.vault, link, w.mirror(), filepath.Join(link, "docs/music"), filepath.Join(w.mirror(), "x"), filepath.Join(w.vault, ".wl", "x")} {
 		if _, err := w.tryRestore(RestoreOptions{Target: target}); exit.Of(err) != exit.Usage {
 			t.Errorf("target %s: %v", target, err)
 		}
