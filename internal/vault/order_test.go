@@ -174,7 +174,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	// Each check is some ten runs of Unpack, with all their syncs.
-	_ = flag.Set("rapid.checks", "4")
+	_ = flag.Set("rapid.checks", "3")
 	flag.Parse() // -rapid.checks on the command line wins
 	os.Exit(m.Run())
 }
@@ -195,9 +195,6 @@ func TestKilledUnpackEndsTheSame(t *testing.T) {
 	w.home.pack(two, trip{packSize: 100 << 10})
 
 	kills := 3
-	if testing.Short() {
-		kills = 2
-	}
 	took := 300 * time.Millisecond
 	hit := 0
 	for i := range kills {
@@ -285,7 +282,7 @@ func TestCancelledUnpackEndsTheSame(t *testing.T) {
 	second := take(t, w.src)
 	two := newTestDrive(t)
 	w.home.pack(two, trip{})
-	for n := 0; ; n = n*5 + 20 {
+	for n := 0; ; n = n*8 + 40 {
 		w.vault = filepath.Join(w.dir, fmt.Sprint("vault", n))
 		w.join(one)
 		ended := true
