@@ -1,16 +1,17 @@
 // Package vault is the far end of a route: it takes shipments off a courier drive, keeps plain files and their history,
 // and gives an earlier state back.
 //
-// Unpack (unpack.go) is the story from the drive to the receipt; each of its steps is a file of its own:
+// Unpack (unpack.go) is the story from the drive to the receipt; each of its steps has a file of its own:
 //
 //	open.go      lock the vault, read its settings, open its chunks
+//	shipment.go  the committed shipments on the drive
 //	commits.go   the snapshots known: verbatim commits, write-once
 //	intake.go    stream chunks into the history, tables of the packs, remaining records
 //	drive.go     chunks read off the drive, record by record
-//	mirror.go    the newest snapshot against the mirror, in stream order
+//	mirror.go    the newest snapshot against the mirror, in stream order; lookup.go finds single entries for it
 //	deletions.go what is gone at home
-//	arrival.go   which chunks do the snapshots name and the vault lack
-//	receipt.go   the whole state towards home, on our own disk first, then on the drive
+//	arrival.go   which chunks do the snapshots name and the vault lack; wants.go keeps the list
+//	receipt.go   the whole state towards home, on our own disk first (receiptlog.go), then on the drive
 //
 // Besides the chunkstore's own files a vault holds
 //
