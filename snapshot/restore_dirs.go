@@ -9,6 +9,12 @@ import (
 	"waterlock/internal/disk"
 )
 
+// UnfinishedDir is the mode of a directory that Restore has made and not given
+// its metadata yet: nobody's business, and marked (the sticky bit means nothing
+// where only the owner may write) so that a restore run again after an
+// interruption knows it for its own.
+const UnfinishedDir = 0o1700
+
 // dir makes a directory, or decides about one that is there: an empty one is
 // taken as ours; another keeps its metadata if that differs, unless Overwrite.
 func (r *restorer) dir(e *Entry) error {
@@ -38,7 +44,7 @@ func (r *restorer) dir(e *Entry) error {
 			return err
 		}
 	}
-	return up.Mkdir(name, 0o700)
+	return up.Mkdir(name, UnfinishedDir)
 }
 
 func (r *restorer) dirThere(e *Entry, up disk.FS, name string) error {
@@ -46,7 +52,7 @@ func (r *restorer) dirThere(e *Entry, up disk.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	if r.DryRun {
+	if r.DryRun || st.Mode == UnfinishedDir {
 		return nil
 	}
 	m, err := up.Meta(name, st)

@@ -48,6 +48,39 @@ func TestRestoreEverything(t *testing.T) {
 	sameTrees(t, s.tree, walkAll(t, target))
 }
 
+// A restore that was interrupted anywhere is simply run again: the directories
+// it left without their metadata get them.
+func TestInterruptedRestoreIsRunAgain(t *testing.T) {
+	s := newSource(t)
+	for after := 1; ; after += 3 {
+		target, dir := newTarget(t)
+		must(t, os.Chmod(dir, 0o700|fs.ModeSticky)) // as whoever makes a tree's root does
+		ctx, cancel := context.WithCancel(context.Background())
+		left := after
+		o := s.options(target, nil)
+		o.Get = getterFunc(func(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]byte, error) {
+			if left--; left < 0 {
+				cancel()
+			}
+			return s.options(target, nil).Get.Get(id, k, length, buf)
+		})
+		_, err := Restore(ctx, o)
+		cancel()
+		var rep report.Recorder
+		res := restore(t, s.options(target, &rep))
+		if !res.Complete() || res.Kept != 0 {
+			t.Fatalf("interrupted after %d reads: %+v\n%v", after, res, rep.Problems())
+		}
+		sameTrees(t, s.tree, walkAll(t, target))
+		if err == nil {
+			if after == 1 {
+				t.Fatal("nothing was interrupted")
+			}
+			return
+		}
+	}
+}
+
 func TestRestoreDryRunWritesNothing(t *testing.T) {
 	s := newSource(t)
 	target, dir := newTarget(t)

@@ -25,7 +25,7 @@ func packCommand(e *env) *cli.Command {
 			driveFlag(),
 			routeFlag(),
 			&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
-			&cli.StringFlag{Name: "limit", Usage: "write at most `SIZE` onto the drive (default: no limit)"},
+			&cli.StringFlag{Name: "limit", Usage: "put at most `SIZE` of new content onto the drive; 0 is the snapshot alone (default: no limit)"},
 			&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be packed; write nothing onto the drive"},
 			&cli.StringSliceFlag{Name: "allow-missing", Usage: "`TREE` whose root is gone on purpose (\"*\": every tree)"},
@@ -60,8 +60,11 @@ func packCommand(e *env) *cli.Command {
 			if o.Reserve, err = sizeFlag(c, "reserve", -1); err != nil {
 				return err
 			}
-			if o.Limit, err = sizeFlag(c, "limit", -1); err != nil {
+			if o.Limit, err = sizeFlag(c, "limit", 0); err != nil {
 				return err
+			}
+			if c.IsSet("limit") && o.Limit == 0 {
+				o.Limit = -1 // the snapshot alone
 			}
 			if o.PackSize, err = sizeFlag(c, "pack-size", 0); err != nil {
 				return err

@@ -29,7 +29,7 @@ type PackOptions struct {
 	Route   string // name; "" = the only one
 	Drive   string // mount point of the courier drive
 	Reserve int64  // bytes to leave free on the drive; negative = the setting of route.toml
-	Limit   int64  // most bytes this run may write onto the drive; 0 or negative = as many as fit
+	Limit   int64  // most bytes of packs of chunks this run may write onto the drive; 0 = as many as fit, negative = none
 	For     time.Duration
 	DryRun  bool // survey only: nothing is written onto the drive
 

@@ -64,8 +64,8 @@ func (r *run) makeRoom() error {
 		left = 0
 	}
 	r.budget = left
-	if r.o.Limit > 0 && r.o.Limit < left {
-		r.budget, r.limited = r.o.Limit, true
+	if r.o.Limit != 0 && r.o.Limit < left {
+		r.budget, r.limited = max(0, r.o.Limit), true
 	}
 	return nil
 }

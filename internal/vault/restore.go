@@ -217,7 +217,7 @@ func targetDir(target, tree string, dryRun bool) (dir disk.FS, done func(), err 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := disk.MkdirAll(root, tree, 0o700); err != nil {
+	if err := disk.MkdirAll(root, tree, snapshot.UnfinishedDir); err != nil {
 		root.Close()
 		return nil, nil, err
 	}
