@@ -82,13 +82,13 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("%s have something that this file system or user cannot hold; the snapshot has it.", report.Count(r.NotKept, "entry"))
 	}
 	if r.HistoryTotal > 0 {
-		s.Info("Older versions take %s as history.", report.Size(r.HistoryTotal))
+		s.Info("History takes %s: old versions, and the snapshots' lists of files.", report.Size(r.HistoryTotal))
 	}
 	if r.Pending > 0 {
-		s.Info("%s wait for a later trip: their new content is still at home.", files(r.Pending))
+		s.Info("Waiting for a later trip: %s, with new content that is still at home.", files(r.Pending))
 	}
 	if r.Unseen > 0 {
-		s.Info("%s could not be read at home and stay as they were.", report.Count(r.Unseen, "entry"))
+		s.Info("Left as it was, because home could not read it: %s.", report.Count(r.Unseen, "entry"))
 	}
 	if r.Behind > 0 {
 		s.Info("%s (%s) keep their old version, because chunks of the new one are lacking.", files(r.Behind), report.Size(r.BehindBytes))
