@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/snapshot"
 )
 
 // onRead does something each time a piece of a file of this name is read.
@@ -118,6 +120,68 @@ func TestSparseFilesKeepTheirHoles(t *testing.T) {
 	if holes < 10<<20 || res.BytesRead > 1<<20 {
 		t.Skipf("this file system keeps no holes: %d bytes in holes, %d read", holes, res.BytesRead)
 	}
+}
+
+// A hole may be most of a file that is smaller than the smallest chunk of a route.
+func TestShortSparseFilesAreHashed(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Chunker = chunkerConf{Polynomial: w.cfg.Chunker.Polynomial, Min: 512 << 10, Max: 8 << 20, AverageBits: 20}
+	must(t, os.WriteFile(w.path("hole"), nil, 0o644))
+	must(t, os.Truncate(w.path("hole"), 400<<10))
+	w.write("data, then a hole", 100<<10, 1)
+	must(t, os.Truncate(w.path("data, then a hole"), 450<<10))
+	f, err := os.Create(w.path("a hole, then data"))
+	must(t, err)
+	_, err = f.WriteAt(random(50<<10, 2), 300<<10)
+	must(t, err)
+	must(t, f.Close())
+	w.write("data", 400<<10, 3)
+	must(t, os.WriteFile(w.path("empty"), nil, 0o644))
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+// An entry that says of content that it is empty is not believed: the file is read.
+func TestAWrongEmptyHashIsNotReused(t *testing.T) {
+	e := &snapshot.ScanEntry{Entry: snapshot.Entry{Kind: disk.KindFile, Hash: chunk.SumContent(nil)}}
+	if !hasContent(e) {
+		t.Error("an empty file has no content that is known")
+	}
+	e.Entry.Content = []snapshot.Extent{{Hole: true, Length: 400 << 10}}
+	if hasContent(e) {
+		t.Error("a hole is taken for an empty file")
+	}
+}
+
+// beforeOpen does something before a file of this name is opened.
+type beforeOpen struct {
+	disk.FS
+	name string
+	do   func()
+}
+
+func (b *beforeOpen) Open(name string) (disk.File, error) {
+	if name == b.name {
+		b.do()
+	}
+	return b.FS.Open(name)
+}
+
+func TestAFileThatGrowsBeforeItIsOpened(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 100, 1)
+	settleClock()
+	w.trees["docs"] = &beforeOpen{w.trees["docs"], "f", func() {
+		must(t, os.WriteFile(w.path("f"), random(50_000, 9), 0o644))
+		settleClock()
+	}}
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
 }
 
 // A no-change pack over many files costs little on the drive, and reads nothing.

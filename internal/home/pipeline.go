@@ -10,6 +10,7 @@ import (
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/pack"
 	"waterlock/snapshot"
 )
@@ -142,7 +143,7 @@ type fileWork struct {
 	cut          atomic.Bool // the drive has no room for the rest: stop reading
 
 	content  []snapshot.Extent
-	hasher   *chunk.ContentHasher // nil: at most one chunk, whose ID is the hash
+	hasher   *chunk.ContentHasher // nil: at most one chunk and no hole, the chunk's ID is the hash
 	whole    bool                 // content is all of it
 	finished bool
 	hash     chunk.ContentHash
@@ -271,12 +272,11 @@ func (p *pipeline) step(j *job) error {
 			writeZeros(w.hasher, j.length)
 		}
 	case jobRestart:
-		w.content = nil
-		if w.hasher != nil {
-			w.hasher.Reset()
-		}
+		w.content, w.hasher = nil, chunk.NewContentHasher()
 	case jobFinish:
-		p.finishFile(j)
+		if err := p.finishFile(j); err != nil {
+			return err
+		}
 		return p.spool.add(&j.entry)
 	case jobEntry:
 		return p.spool.add(&j.entry)
@@ -311,7 +311,7 @@ func (p *pipeline) takeChunk(w *fileWork, j *job) error {
 }
 
 // finishFile completes the entry of a file: content and hash if all of it is there, else what was carried.
-func (p *pipeline) finishFile(j *job) {
+func (p *pipeline) finishFile(j *job) error {
 	from := j.file
 	if j.like != nil {
 		from = j.like
@@ -324,18 +324,24 @@ func (p *pipeline) finishFile(j *job) {
 			from.hash = from.hasher.Sum()
 		case len(from.content) == 1 && !from.content[0].Hole:
 			from.hash = chunk.ContentHash(from.content[0].ID)
+		case len(from.content) == 0:
+			from.hash = emptyHash
 		default:
-			from.hash = chunk.SumContent(nil)
+			return fmt.Errorf("%s: content in %d pieces was not hashed", report.Name(j.entry.Entry.Path), len(from.content))
 		}
 		from.hasher = nil
 	}
 	if from.whole {
 		j.entry.Entry.Content, j.entry.Entry.Hash = from.content, from.hash
-		return
+		return nil
 	}
 	j.entry.Entry.Pending, j.entry.Entry.Carried = true, from.content
 	j.entry.Flags |= snapshot.NotRead
+	return nil
 }
+
+// emptyHash is the hash of no content.
+var emptyHash = chunk.SumContent(nil)
 
 var zeros [64 << 10]byte
 

@@ -36,14 +36,14 @@ func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 	}
 	defer f.Close() // was only read
 	w := &fileWork{size: n.Entry.Size, mtime: n.Entry.MTime, ctime: n.Local.CTime}
-	if n.Entry.Size > int64(p.r.params.Min) {
-		w.hasher = chunk.NewContentHasher()
-	}
 	for try := 1; ; try++ {
 		start := p.r.site.now()
 		before, err := f.Stat()
 		if err != nil {
 			return p.unseen(n, prev, err)
+		}
+		if try == 1 && before.Size > min(int64(p.r.params.Min), minHole) { // as it is now, not as it was listed
+			w.hasher = chunk.NewContentHasher()
 		}
 		size, err := p.content(f, before.Size, w)
 		if errors.Is(err, errCut) {
@@ -64,9 +64,6 @@ func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 		if !steady && try == 1 {
 			if err := p.pipe.send(&job{kind: jobRestart, file: w}); err != nil {
 				return err
-			}
-			if w.hasher == nil {
-				w.hasher = chunk.NewContentHasher()
 			}
 			continue
 		}

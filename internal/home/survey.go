@@ -197,7 +197,8 @@ func unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 }
 
 func hasContent(e *snapshot.ScanEntry) bool {
-	return e.Entry.Kind == disk.KindFile && !e.Entry.Pending && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero()
+	return e.Entry.Kind == disk.KindFile && !e.Entry.Pending && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero() &&
+		(len(e.Entry.Content) == 0 || e.Entry.Hash != emptyHash)
 }
 
 func (r *run) walkOptions() snapshot.WalkOptions {
