@@ -139,12 +139,13 @@ func (l *Ledger) MarkHeld(ids []chunk.ID) error {
 	})
 }
 
-// Drop makes ids neither held nor aboard: wanted or condemned.
+// Drop makes ids neither held nor aboard: wanted or condemned. It draws a new
+// generation even if nothing was known of them: somebody lacks them, so no
+// scan that names them is taken at its word.
 func (l *Ledger) Drop(ids []chunk.ID) error {
 	return l.change(ids, func(r *ledgerRow) (lost bool) {
-		lost = r.held || len(r.ords) > 0
 		*r = ledgerRow{}
-		return lost
+		return true
 	})
 }
 

@@ -114,7 +114,7 @@ func (p *pass) visit(n *snapshot.Node) error {
 		return p.other(n, prev)
 	}
 	if reusable(n, prev) {
-		if p.trusted {
+		if p.trusted && !prev.Entry.Unseen { // an unseen entry was repeated without asking for its chunks
 			return p.same(n, prev)
 		}
 		return p.reuse(n, prev, prev)

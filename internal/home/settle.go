@@ -1,6 +1,8 @@
 package home
 
 import (
+	"slices"
+
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/snapshot"
@@ -14,7 +16,7 @@ func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
 		return nil
 	}
 	if hasContent(e) {
-		if trusted && prev != nil && hasContent(prev) && prev.Entry.Hash == e.Entry.Hash {
+		if trusted && prev != nil && !prev.Entry.Unseen && hasContent(prev) && slices.Equal(prev.Entry.Content, e.Entry.Content) {
 			return nil
 		}
 		whole, err := r.allKnown(e.Entry.Content)
