@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
 )
@@ -187,6 +188,60 @@ func TestNoSpaceAtAnyWrite(t *testing.T) {
 			v.take(w.drive)
 			v.equals()
 		})
+	}
+}
+
+// otherWriter takes room of a drive in the middle of a pack.
+type otherWriter struct {
+	*smallDrive
+	after, grab int64
+	wrote       int64
+}
+
+func (d *otherWriter) Create(name string, perm uint32) (disk.File, error) {
+	f, err := d.smallDrive.Create(name, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &otherWriterFile{f, d}, nil
+}
+
+type otherWriterFile struct {
+	disk.File
+	d *otherWriter
+}
+
+func (f *otherWriterFile) Write(p []byte) (int, error) {
+	if f.d.wrote += int64(len(p)); f.d.wrote > f.d.after {
+		f.d.total, f.d.grab = f.d.total-f.d.grab, 0
+	}
+	return f.File.Write(p)
+}
+
+// The room that another program leaves on the drive is used, and what the result says is what went aboard.
+func TestAnotherProgramFillsTheDrive(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Pack.Reserve = 0
+	w.opts.PackSize = 64 << 20 // one pack
+	for i := range 100 {
+		w.write(fmt.Sprintf("f%03d", i), 60<<10, uint64(i))
+	}
+	settleClock()
+	w.drive = &otherWriter{smallDrive: w.small(8<<20, 0), after: 2 << 20, grab: 4 << 20}
+	res := w.pack()
+	if res.Free > 2<<20 || res.Pending == 0 || res.Pending == 100 {
+		t.Errorf("%d bytes are left, %d of 100 files pending", res.Free, res.Pending)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	data := int64(0)
+	for id, k := range v.kinds {
+		if k == chunk.Data {
+			data += int64(len(v.chunks[id]))
+		}
+	}
+	if res.BytesNew != data {
+		t.Errorf("%d bytes are said to be aboard, there are %d", res.BytesNew, data)
 	}
 }
 

@@ -39,11 +39,11 @@ type packer struct {
 	verifying chan struct{} // holds a token while a pack is read back
 
 	mu       sync.Mutex
-	budget   int64                 // room for closed packs, the open one included
-	open     int64                 // what the open pack would take
-	inRun    map[chunk.ID]struct{} // chunks of packs not yet read back
-	failed   int                   // packs in a row that did not read back
-	again    bool                  // some pack was lost: another pass is needed
+	budget   int64              // room for closed packs, the open one included
+	open     int64              // what the open pack would take
+	inRun    map[chunk.ID]int64 // chunks of packs not yet read back, and their plain bytes
+	failed   int                // packs in a row that did not read back
+	again    bool               // some pack was lost: another pass is needed
 	noSpace  int
 	err      error // that ended everything
 	lastFail error
@@ -51,7 +51,7 @@ type packer struct {
 
 func (r *run) newPacker() (*packer, error) {
 	p := &packer{r: r, dir: courier.ShipmentDir(r.site.route, r.sh.id), packSize: r.packSize, next: 1,
-		verifying: make(chan struct{}, 1), inRun: map[chunk.ID]struct{}{}, budget: r.budget}
+		verifying: make(chan struct{}, 1), inRun: map[chunk.ID]int64{}, budget: r.budget}
 	names, err := r.drive.FS().ReadDir(p.dir)
 	if err != nil {
 		return nil, err
@@ -119,11 +119,11 @@ func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
 	}
 	p.mu.Lock()
 	p.open = p.w.Size()
-	p.inRun[s.ID] = struct{}{}
-	p.mu.Unlock()
-	p.ids = append(p.ids, s.ID)
+	p.inRun[s.ID] = int64(s.PlainLen)
 	p.r.res.ChunksNew++
 	p.r.res.BytesNew += int64(s.PlainLen)
+	p.mu.Unlock()
+	p.ids = append(p.ids, s.ID)
 	return true, nil
 }
 
@@ -174,6 +174,9 @@ func (p *packer) giveUp(cause error) error {
 		p.file.Close() // it is given up
 	}
 	p.w, p.file, p.name, p.ids = nil, nil, "", nil
+	p.mu.Lock()
+	p.open = 0
+	p.mu.Unlock()
 	if !disk.IsNoSpace(cause) {
 		return p.lost(name, ids, cause)
 	}
@@ -205,6 +208,10 @@ func (p *packer) lost(name string, ids []chunk.ID, cause error) error {
 func (p *packer) forget(name string, ids []chunk.ID) {
 	p.mu.Lock()
 	for _, id := range ids {
+		if n, ok := p.inRun[id]; ok {
+			p.r.res.ChunksNew--
+			p.r.res.BytesNew -= n
+		}
 		delete(p.inRun, id)
 	}
 	p.again = true
