@@ -74,6 +74,7 @@ func newApp(e *env) *cli.App {
 	}
 	for _, c := range app.Commands {
 		finish(c, "wl")
+		c.HelpName = c.Name // cli puts the program's name before those of its own commands
 	}
 	return app
 }
