@@ -1,5 +1,9 @@
 // Package home is the near end of a route: it surveys the trees, packs what the vault lacks onto a courier drive,
 // and learns from receipts what has arrived.
+//
+// A file counts as unchanged as long as size, mtime, ctime and inode are; under a new path, where the ctime says
+// nothing, as long as size, mtime, inode and time of birth are. So one thing escapes it: a file whose content was
+// changed in place to the same size, whose mtime was set back, and that was then renamed, all between two packs.
 package home
 
 // Tree is one named source directory of a route.

@@ -14,18 +14,23 @@ import (
 	"waterlock/snapshot"
 )
 
-// A moved file keeps its inode, size and mtime (its ctime changes). The survey remembers the keys of all new files;
-// then the last scans are read once more, and the entries with such a key go to a scratch file. In memory there are
-// sixteen bytes for each new file, whatever its content list is.
+// A moved file keeps its inode, size, mtime and time of birth (its ctime changes). The survey remembers the keys of all
+// new files; then the last scans are read once more, and the entries with such a key go to a scratch file. In memory
+// there are sixteen bytes for each new file, whatever its content list is.
+//
+// An inode number is given anew once its file is deleted, and unpacked archives bring their mtimes with them. So where
+// the file system knows no time of birth nothing is taken for moved but read; nor is it where the inode still lies at
+// its old path.
 
 const maxMoveKeys = 4 << 20 // beyond so many new files in one tree, moved ones are read
 
-// inodeKey is short for (device, inode, size, mtime); who finds one compares all four.
+// inodeKey is short for (device, inode, size, mtime, time of birth); who finds one compares all five.
 type inodeKey uint64
 
 func keyOf(l snapshot.Local, e *snapshot.Entry) inodeKey {
 	h := uint64(14695981039346656037) // FNV-1a over the words, mixed at the end
-	for _, v := range [...]uint64{l.Dev, l.Ino, uint64(e.Size), uint64(e.MTime.Sec), uint64(e.MTime.Nsec)} {
+	for _, v := range [...]uint64{l.Dev, l.Ino, uint64(e.Size), uint64(e.MTime.Sec), uint64(e.MTime.Nsec),
+		uint64(e.BTime.Sec), uint64(e.BTime.Nsec)} {
 		h = (h ^ v) * 1099511628211
 		h ^= h >> 29
 	}
@@ -39,6 +44,7 @@ type movePlace struct {
 
 // moves finds entries of the last scans by inode.
 type moves struct {
+	trees  []*treeState
 	file   disk.File
 	places []movePlace // by key
 	buf    []byte
@@ -65,16 +71,16 @@ func (r *run) findMoves() error {
 	if err != nil {
 		return err
 	}
-	m := &moves{file: f}
+	m := &moves{trees: r.trees, file: f}
 	w := bufio.NewWriterSize(f, 256<<10)
 	off := int64(0)
-	for _, t := range r.trees {
+	for i, t := range r.trees {
 		err := eachScanned(r.site.state, t.lastScan, func(e *snapshot.ScanEntry) error {
 			key := keyOf(e.Local, &e.Entry)
 			if _, ok := slices.BinarySearch(keys, key); !ok || !hasContent(e) {
 				return nil
 			}
-			rec := encodeMove(e)
+			rec := encodeMove(i, e)
 			m.places = append(m.places, movePlace{key, off})
 			n, err := w.Write(rec)
 			off += int64(n)
@@ -100,11 +106,14 @@ func (r *run) findMoves() error {
 	return nil
 }
 
-// A record of the scratch file: length (4), device (8), inode (8), the encoded entry.
-func encodeMove(e *snapshot.ScanEntry) []byte {
+// A record of the scratch file: length (4), which tree (4), device (8), inode (8), the encoded entry.
+const moveHead = 24
+
+func encodeMove(tree int, e *snapshot.ScanEntry) []byte {
 	var w wire.Writer
 	snapshot.EncodeEntry(&w, &e.Entry)
 	rec := binary.LittleEndian.AppendUint32(nil, uint32(w.Len()))
+	rec = binary.LittleEndian.AppendUint32(rec, uint32(tree))
 	rec = binary.LittleEndian.AppendUint64(rec, e.Local.Dev)
 	rec = binary.LittleEndian.AppendUint64(rec, e.Local.Ino)
 	return append(rec, w.Bytes()...)
@@ -116,41 +125,54 @@ func (m *moves) search(key inodeKey) (int, bool) {
 
 // find returns what the last scan knew of this inode, nil if nothing.
 func (m *moves) find(n *snapshot.Node) (*snapshot.ScanEntry, error) {
-	if m == nil || n.Entry.Size == 0 {
+	if m == nil || n.Entry.Size == 0 || n.Entry.BTime.IsZero() {
 		return nil, nil
 	}
 	key := keyOf(n.Local, &n.Entry)
 	i, ok := m.search(key)
 	for ; ok && i < len(m.places) && m.places[i].key == key; i++ {
-		e, err := m.read(m.places[i].off)
+		t, e, err := m.read(m.places[i].off)
 		if err != nil {
 			return nil, err
 		}
-		if e.Local.Dev == n.Local.Dev && e.Local.Ino == n.Local.Ino && e.Entry.Size == n.Entry.Size && e.Entry.MTime == n.Entry.MTime {
+		if e.Local.Dev == n.Local.Dev && e.Local.Ino == n.Local.Ino && e.Entry.Size == n.Entry.Size && e.Entry.MTime == n.Entry.MTime &&
+			e.Entry.BTime == n.Entry.BTime && left(t, e) {
 			return e, nil
 		}
 	}
 	return nil, nil
 }
 
-func (m *moves) read(off int64) (*snapshot.ScanEntry, error) {
-	var head [20]byte
+// left tells whether an inode is gone from the path that it had.
+func left(t *treeState, e *snapshot.ScanEntry) bool {
+	if t.root == nil {
+		return false
+	}
+	st, err := t.root.Stat(e.Entry.Path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return st.Ino != e.Local.Ino || st.Dev != e.Local.Dev
+}
+
+func (m *moves) read(off int64) (*treeState, *snapshot.ScanEntry, error) {
+	var head [moveHead]byte
 	if _, err := m.file.ReadAt(head[:], off); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	n := int(binary.LittleEndian.Uint32(head[:]))
 	if cap(m.buf) < n {
 		m.buf = make([]byte, n)
 	}
-	if _, err := m.file.ReadAt(m.buf[:n], off+20); err != nil && err != io.EOF {
-		return nil, err
+	if _, err := m.file.ReadAt(m.buf[:n], off+moveHead); err != nil && err != io.EOF {
+		return nil, nil, err
 	}
 	e, err := snapshot.DecodeEntry(wire.NewReader(m.buf[:n]))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &snapshot.ScanEntry{Entry: *e, Local: snapshot.Local{
-		Dev: binary.LittleEndian.Uint64(head[4:]), Ino: binary.LittleEndian.Uint64(head[12:])}}, nil
+	return m.trees[binary.LittleEndian.Uint32(head[4:])], &snapshot.ScanEntry{Entry: *e, Local: snapshot.Local{
+		Dev: binary.LittleEndian.Uint64(head[8:]), Ino: binary.LittleEndian.Uint64(head[16:])}}, nil
 }
 
 func (m *moves) close(state disk.FS) {
