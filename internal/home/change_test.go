@@ -92,6 +92,22 @@ func TestSameSizeAndTimeIsSeen(t *testing.T) {
 	v.equals()
 }
 
+// A ctime ahead of the clock, which was put right since, does not make a file be read at every pack.
+func TestAClockThatWasAhead(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 5000, 1)
+	settleClock()
+	for _, read := range []int64{5000, 0} {
+		s := w.site()
+		s.now = func() time.Time { return time.Now().Add(-24 * time.Hour) }
+		res, err := s.pack(t.Context(), w.opts)
+		must(t, err)
+		if res.BytesRead != read {
+			t.Errorf("read %d bytes, expected %d", res.BytesRead, read)
+		}
+	}
+}
+
 func TestSparseFilesKeepTheirHoles(t *testing.T) {
 	w := newWorld(t)
 	f, err := os.Create(w.path("sparse"))

@@ -71,7 +71,10 @@ func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 		if !steady {
 			p.r.rep.Warn("%s changes while it is read: packed as it was read", report.Name(p.r.name(p.t, n.Entry.Path)))
 		}
-		if !steady || start.Sub(after.CTime.Time()) < freshChange {
+		// A ctime ahead of the clock is no fresh change: the clock was put right since.
+		ctime := after.CTime.Time()
+		fresh := start.Sub(ctime) < freshChange && ctime.Sub(p.r.site.now()) < freshChange
+		if !steady || fresh {
 			n.Local.CTime = disk.Time{} // read it again next time
 		}
 		p.r.res.FilesRead++
