@@ -150,7 +150,7 @@ func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
 	}
 	after := mergeTaken(before, t)
 	sh := b.fleet.byID(t.Shipment)
-	if sh == nil || sh.unusable {
+	if sh == nil || sh.number == 0 { // or home was rolled back to when it was open: no list is sure to be what was committed
 		b.acks[t.Shipment] = after
 		return nil
 	}

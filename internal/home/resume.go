@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
@@ -12,6 +13,8 @@ import (
 	"waterlock/internal/report"
 	"waterlock/pack"
 )
+
+const commitSuffix = ".commit" // of what courier.CommitName makes
 
 // compareDrive compares what home remembers of this drive with what lies on it. A closed shipment whose commit never
 // was read back gets it now. One that is missing no longer counts, and neither does a pack that is: it is carried again.
@@ -132,8 +135,20 @@ func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 // that were read back are kept, one that was complete is read back now, all else is taken away.
 func (r *run) resume() error {
 	for _, sh := range r.fleet.all {
-		if sh.open() && !sh.lost && !sh.missing && sh.drive == r.drive.ID() {
+		if !sh.open() || sh.lost || sh.missing || sh.drive != r.drive.ID() {
+			continue
+		}
+		left, err := r.leftHome(sh)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !left:
 			r.sh = sh // the newest
+		case !r.o.DryRun:
+			if err := r.leaveAlone(sh); err != nil {
+				return err
+			}
 		}
 	}
 	if r.sh == nil || r.o.DryRun {
@@ -176,6 +191,38 @@ func (r *run) resume() error {
 		r.rep.Info("Going on with the shipment that was begun on %s: %s on the drive.", r.sh.opened.Format("2006-01-02 15:04"), report.Count(int64(len(r.sh.packs)), "pack"))
 	}
 	return r.lastPass()
+}
+
+// leftHome tells whether a shipment that is open by what home remembers was committed all the same: home was rolled
+// back. There is a commit in it on the drive, be it a damaged one, or a receipt knows it.
+func (r *run) leftHome(sh *shipment) (bool, error) {
+	if r.books.acks[sh.id] != nil {
+		return true, nil
+	}
+	names, err := r.drive.FS().ReadDir(courier.ShipmentDir(r.site.route, sh.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for i := range names.Len() {
+		if strings.HasSuffix(names.At(i), commitSuffix) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// leaveAlone never again touches an open shipment that was committed once: the vault goes by that commit and would not
+// look at another. What home believes to be in it is carried again.
+func (r *run) leaveAlone(sh *shipment) error {
+	r.rep.Warn("shipment %s was committed once, which home does not know: home was rolled back; another shipment is opened", sh.id.Short())
+	if err := r.site.mark(sh, fileMissing); err != nil {
+		return err
+	}
+	sh.missing = true
+	return r.books.dropShipment(sh)
 }
 
 // lastPass finds the newest spool.
