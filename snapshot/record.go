@@ -120,13 +120,17 @@ func DecodeRecord(r *wire.Reader) (*Record, error) {
 	return rec, rec.Validate()
 }
 
+// MaxNumber bounds the numbers of snapshots and receipts, so that a forged one
+// leaves room above it: they only grow.
+const MaxNumber = 1 << 62
+
 // Validate checks the record by itself, without its streams.
 func (r *Record) Validate() error {
 	bad := func(format string, a ...any) error {
 		return fmt.Errorf("%w: %s", ErrRecord, fmt.Sprintf(format, a...))
 	}
-	if r.Number == 0 {
-		return bad("number 0")
+	if r.Number == 0 || r.Number > MaxNumber {
+		return bad("number %d", r.Number)
 	}
 	if s := r.Time.Unix(); s < 0 || s > maxSeconds {
 		return bad("time %v", r.Time)

@@ -52,6 +52,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestRecordValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*Record){
 		"number 0":          func(r *Record) { r.Number = 0 },
+		"number too high":   func(r *Record) { r.Number = MaxNumber + 1 },
 		"before 1970":       func(r *Record) { r.Time = time.Unix(-1, 0) },
 		"year 10000":        func(r *Record) { r.Time = time.Unix(maxSeconds+1, 0) },
 		"long host":         func(r *Record) { r.Host = string(make([]byte, 256)) },

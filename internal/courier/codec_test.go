@@ -14,6 +14,7 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/wire"
+	"waterlock/snapshot"
 )
 
 func TestCommitRoundTrip(t *testing.T) {
@@ -168,31 +169,35 @@ func checkReceiptBytes(t *testing.T, b []byte) {
 func TestInvalidCommitsAreRefused(t *testing.T) {
 	_, d := newDrive(t)
 	for name, spoil := range map[string]func(c *Commit){
-		"a path for a name":    func(c *Commit) { c.Files[0].Name = "../../../etc/passwd" },
-		"a longer name":        func(c *Commit) { c.Files[0].Name = "0000001.meta" },
-		"a capital":            func(c *Commit) { c.Files[0].Name = "000001.Meta" },
-		"number 0":             func(c *Commit) { c.Files[0].Name = "000000.meta" },
-		"the wrong kind":       func(c *Commit) { c.Files[0].Kind = chunk.Data },
-		"a file twice":         func(c *Commit) { c.Files = append(c.Files, c.Files[0]) },
-		"a file of 4 GiB":      func(c *Commit) { c.Files[0].Size = 1 << 32 },
-		"an empty file":        func(c *Commit) { c.Files[0].Size = 0 },
-		"a negative size":      func(c *Commit) { c.Files[0].Size = -1 },
-		"too many records":     func(c *Commit) { c.Files[0].Records = 1<<16 + 1 },
-		"no records":           func(c *Commit) { c.Files[0].Records = 0 },
-		"not read back":        func(c *Commit) { c.Files[0].ReadBack = 0 },
-		"no route":             func(c *Commit) { c.Route.ID = wire.RouteID{} },
-		"no shipment":          func(c *Commit) { c.Shipment = ShipmentID{} },
-		"no drive":             func(c *Commit) { c.Drive = DriveID{} },
-		"a route without name": func(c *Commit) { c.Route.Name = "" },
-		"a route with a slash": func(c *Commit) { c.Route.Name = "a/b" },
-		"no polynomial":        func(c *Commit) { c.Route.Chunker.Polynomial = 0 },
-		"snapshot 0":           func(c *Commit) { c.Snapshot.Number = 0 },
-		"trees out of order":   func(c *Commit) { slices.Reverse(c.Snapshot.Trees) },
-		"a long label":         func(c *Commit) { c.DriveLabel = strings.Repeat("x", MaxLabel+1) },
-		"a long tool":          func(c *Commit) { c.Tool = strings.Repeat("x", MaxText+1) },
-		"a time long ago":      func(c *Commit) { c.Time = time.Unix(-1, 0) },
-		"a shipment out twice": func(c *Commit) { c.Out = append(c.Out, c.Out[0]) },
-		"a shipment out of 0":  func(c *Commit) { c.Out[0].Number = 0 },
+		"a path for a name":     func(c *Commit) { c.Files[0].Name = "../../../etc/passwd" },
+		"a longer name":         func(c *Commit) { c.Files[0].Name = "0000001.meta" },
+		"a capital":             func(c *Commit) { c.Files[0].Name = "000001.Meta" },
+		"number 0":              func(c *Commit) { c.Files[0].Name = "000000.meta" },
+		"the wrong kind":        func(c *Commit) { c.Files[0].Kind = chunk.Data },
+		"a file twice":          func(c *Commit) { c.Files = append(c.Files, c.Files[0]) },
+		"a file of 4 GiB":       func(c *Commit) { c.Files[0].Size = 1 << 32 },
+		"an empty file":         func(c *Commit) { c.Files[0].Size = 0 },
+		"a negative size":       func(c *Commit) { c.Files[0].Size = -1 },
+		"too many records":      func(c *Commit) { c.Files[0].Records = 1<<16 + 1 },
+		"no records":            func(c *Commit) { c.Files[0].Records = 0 },
+		"not read back":         func(c *Commit) { c.Files[0].ReadBack = 0 },
+		"no route":              func(c *Commit) { c.Route.ID = wire.RouteID{} },
+		"no shipment":           func(c *Commit) { c.Shipment = ShipmentID{} },
+		"no drive":              func(c *Commit) { c.Drive = DriveID{} },
+		"a route without name":  func(c *Commit) { c.Route.Name = "" },
+		"a route with a slash":  func(c *Commit) { c.Route.Name = "a/b" },
+		"no polynomial":         func(c *Commit) { c.Route.Chunker.Polynomial = 0 },
+		"a basis too high":      func(c *Commit) { c.Basis.Receipt = snapshot.MaxNumber + 1 },
+		"a floor too high":      func(c *Commit) { c.Floor = snapshot.MaxNumber + 1 },
+		"snapshot too high":     func(c *Commit) { c.Snapshot.Number = snapshot.MaxNumber + 1 },
+		"a number out too high": func(c *Commit) { c.Out[0].Number = snapshot.MaxNumber + 1 },
+		"snapshot 0":            func(c *Commit) { c.Snapshot.Number = 0 },
+		"trees out of order":    func(c *Commit) { slices.Reverse(c.Snapshot.Trees) },
+		"a long label":          func(c *Commit) { c.DriveLabel = strings.Repeat("x", MaxLabel+1) },
+		"a long tool":           func(c *Commit) { c.Tool = strings.Repeat("x", MaxText+1) },
+		"a time long ago":       func(c *Commit) { c.Time = time.Unix(-1, 0) },
+		"a shipment out twice":  func(c *Commit) { c.Out = append(c.Out, c.Out[0]) },
+		"a shipment out of 0":   func(c *Commit) { c.Out[0].Number = 0 },
 		"records without end": func(c *Commit) {
 			c.Files = nil
 			for i := range MaxRecords/maxPackRecords + 1 {
@@ -214,6 +219,9 @@ func TestInvalidReceiptsAreRefused(t *testing.T) {
 		"no route":              func(r *Receipt) { r.Route = wire.RouteID{} },
 		"no epoch":              func(r *Receipt) { r.Epoch = Epoch{} },
 		"number 0":              func(r *Receipt) { r.Number = 0 },
+		"a number too high":     func(r *Receipt) { r.Number = snapshot.MaxNumber + 1 },
+		"a snapshot too high":   func(r *Receipt) { r.HighestSnapshot = snapshot.MaxNumber + 1 },
+		"a shipment too high":   func(r *Receipt) { r.Taken[len(r.Taken)-1].Number = snapshot.MaxNumber + 1 },
 		"too few bits":          func(r *Receipt) { r.Taken[0].Bits = r.Taken[0].Bits[:1] },
 		"too many bits":         func(r *Receipt) { r.Taken[0].Bits = append(r.Taken[0].Bits, 0) },
 		"a bit beyond the last": func(r *Receipt) { r.Taken[0].Bits[1] |= 0x20 },

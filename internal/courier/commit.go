@@ -220,6 +220,9 @@ func (c *Commit) check() error {
 	if err := c.Route.Chunker.Validate(); err != nil {
 		return err
 	}
+	if c.Basis.Receipt > snapshot.MaxNumber || c.Floor > snapshot.MaxNumber {
+		return fmt.Errorf("basis %d, floor %d: at most %d", c.Basis.Receipt, c.Floor, uint64(snapshot.MaxNumber))
+	}
 	records := uint64(0)
 	for i := range c.Files {
 		f := &c.Files[i]
@@ -234,7 +237,7 @@ func (c *Commit) check() error {
 		}
 	}
 	for i := range c.Out {
-		if o := &c.Out[i]; o.Number == 0 || o.Shipment == (ShipmentID{}) {
+		if o := &c.Out[i]; o.Number == 0 || o.Number > snapshot.MaxNumber || o.Shipment == (ShipmentID{}) {
 			return fmt.Errorf("shipment out: snapshot %d, id %v", o.Number, o.Shipment)
 		} else if i > 0 && compareOut(c.Out[i-1], *o) >= 0 {
 			return fmt.Errorf("shipment out %v after %v", o.Shipment, c.Out[i-1].Shipment)

@@ -9,6 +9,7 @@ import (
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/wire"
+	"waterlock/snapshot"
 )
 
 // Limits of a receipt.
@@ -186,9 +187,12 @@ func (r *Receipt) check() error {
 	if r.Route.IsZero() || r.Epoch == (Epoch{}) || r.Number == 0 {
 		return errors.New("route, epoch or number is zero")
 	}
+	if n := max(r.Number, r.HighestSnapshot, r.NewestArrived); n > snapshot.MaxNumber {
+		return fmt.Errorf("number %d, at most %d", n, uint64(snapshot.MaxNumber))
+	}
 	for i := range r.Taken {
 		t := &r.Taken[i]
-		if t.Number == 0 || t.Shipment == (ShipmentID{}) {
+		if t.Number == 0 || t.Number > snapshot.MaxNumber || t.Shipment == (ShipmentID{}) {
 			return fmt.Errorf("shipment taken: snapshot %d, id %v", t.Number, t.Shipment)
 		}
 		if i > 0 && compareTaken(r.Taken[i-1], *t) >= 0 {
