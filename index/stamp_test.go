@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
@@ -247,6 +248,25 @@ func TestAPanicOfBadgerIsAnError(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
 	}
+}
+
+func TestABadgerThatNeverClosesIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	l := openLedger(t, dir, true)
+	must(t, l.MarkHeld(tids(1)))
+	release, shut := make(chan struct{}), l.s.shut
+	closed := make(chan struct{})
+	l.s.shut = func() error { defer close(closed); <-release; return shut() }
+	patience := closePatience
+	closePatience = 10 * time.Millisecond
+	err := l.Close()
+	closePatience = patience
+	if err == nil {
+		t.Fatal("no error")
+	}
+	close(release)
+	<-closed
+	must(t, openLedger(t, dir, true).Close()) // fresh: there is no stamp
 }
 
 func TestAClosedIndexAnswersNothing(t *testing.T) {

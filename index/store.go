@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -57,6 +58,7 @@ type store struct {
 	fs     disk.FS
 	lock   *disk.Lock
 	db     *badger.DB
+	shut   func() error       // closes db
 	sound  map[string]fileSum // tables whose hashes Open has checked
 	failed atomic.Pointer[error]
 
@@ -150,7 +152,9 @@ func (s *store) openBadger() (err error) {
 		WithValueLogFileSize(1 << 20).
 		WithBypassLockGuard(true) // s.lock is ours, and is given up even if Open panics
 	opt.TableSizeMultiplier = 1
-	s.db, err = badger.Open(opt)
+	if s.db, err = badger.Open(opt); err == nil {
+		s.shut = s.db.Close
+	}
 	return err
 }
 
@@ -180,13 +184,28 @@ func (s *store) close(last func() error) error {
 	return nil
 }
 
-func (s *store) closeBadger() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("badger: %v", r)
-		}
+// closePatience is how long Badger may take to flush what it holds: a few
+// memtables, seconds on the slowest disk. A variable for its test.
+var closePatience = 2 * time.Minute
+
+// closeBadger closes Badger. On a disk that refuses every write Badger tries
+// again each second for ever; it is left alone with that, and without a stamp.
+func (s *store) closeBadger() error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("badger: %v", r)
+			}
+		}()
+		done <- s.shut()
 	}()
-	return s.db.Close()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closePatience):
+		return s.fail(fmt.Errorf("badger did not close within %v: is the disk failing?", closePatience))
+	}
 }
 
 func (s *store) release() {
