@@ -75,6 +75,7 @@ type PackResult struct {
 	PendingBytes int64 // about what is left to carry, in plain bytes
 	Unseen       int64 // entries that could not be read
 	Problems     int64 // files named through Report
+	WantsGone    int64 // chunks that the vault asks for and that nothing at home holds any more
 	Stopped      []StoppedTree
 	Why          string // why something is pending, in words: the drive is full, stopped, time is up, limit; "" if nothing is
 	Interrupted  bool   // stopped by the first Ctrl-C, shipment closed
@@ -94,7 +95,8 @@ type Coldness string
 type StoppedTree struct {
 	Tree   string
 	Reason string
-	Flag   string // the flag that overrides the guard: --allow-missing, --allow-empty, --allow-device, --allow-vanished
+	Flag   string // the flag that overrides the guard: --allow-missing, --allow-empty, --allow-device, --allow-vanished; "": none does
+	Never  bool   // no snapshot has the tree yet, so there is nothing to repeat
 }
 
 // StatusOptions asks how a route stands.

@@ -68,6 +68,8 @@ type run struct {
 	splitter *chunk.Splitter
 	moves    *moves
 
+	streamsGone int64 // stream chunks that the vault asks for and that are no longer kept
+
 	mu  sync.Mutex
 	why string
 }
@@ -127,7 +129,10 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 		return res, err
 	}
 	// Streams, chunk lists, commit.
-	return res, r.close(ctx)
+	if err := r.close(ctx); err != nil {
+		return res, err
+	}
+	return res, r.countWantsGone()
 }
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
@@ -222,6 +227,7 @@ func (r *run) surveyAll(ctx context.Context) error {
 		r.guard(t)
 		if t.stopped != nil {
 			t.survey.metaBytes = recordBytes(t.lastRecord)
+			t.stopped.Never = t.lastRecord == nil
 			r.res.Stopped = append(r.res.Stopped, *t.stopped)
 			continue
 		}

@@ -2,6 +2,7 @@ package home
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -174,6 +175,29 @@ func TestWantsAreServed(t *testing.T) {
 	v.equals()
 	if len(v.entries(v.records[1], "docs")) == 0 {
 		t.Error("the wanted stream chunk did not come")
+	}
+}
+
+// A wanted chunk of a file that is gone cannot come, and that is said as long as the vault asks for it.
+func TestWantsThatCannotBeServedAreCounted(t *testing.T) {
+	w := newWorld(t)
+	for i := range 6 {
+		w.write(fmt.Sprint("f", i), 5_000, uint64(i))
+	}
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	got := v.entries(v.newest, "docs")
+	gone, kept := got["f0"].Content[0].ID, got["f1"].Content[0].ID
+	v.wants = []courier.Want{{ID: gone, Kind: chunk.Data}, {ID: kept, Kind: chunk.Data}, {ID: idOf(1), Kind: chunk.Stream}}
+	v.receipt(w.drive)
+	must(t, os.Remove(w.path("f0")))
+	settleClock()
+	for range 2 {
+		if res := w.pack(); res.WantsGone != 2 {
+			t.Errorf("%+v", res)
+		}
 	}
 }
 

@@ -19,12 +19,35 @@ func (r *run) serveWants(meta *metaWriter) error {
 			}
 		}
 	}
+	defer func() { r.streamsGone = int64(len(wanted)) }()
 	for i := len(r.fleet.all) - 1; i >= 0 && len(wanted) > 0; i-- {
 		if r.fleet.all[i].ord == r.sh.ord {
 			continue
 		}
 		if err := r.serveFrom(streamsDir(r.fleet.all[i].ord), wanted, meta); err != nil {
 			r.rep.Verbose("%v", err)
+		}
+	}
+	return nil
+}
+
+// countWantsGone counts what the vault asks for and will not get: its file was changed or deleted. While something of
+// the trees was not read or not seen, a chunk may still turn up there.
+func (r *run) countWantsGone() error {
+	if r.books.receipt == nil || r.res.Pending > 0 || r.res.Incomplete() {
+		return nil
+	}
+	r.res.WantsGone = r.streamsGone
+	for _, w := range r.books.receipt.Wants {
+		if w.Kind != chunk.Data {
+			continue
+		}
+		known, err := r.known(w.ID)
+		if err != nil {
+			return err
+		}
+		if !known {
+			r.res.WantsGone++
 		}
 	}
 	return nil
