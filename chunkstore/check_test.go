@@ -275,3 +275,37 @@ func TestMetadataAsUser(t *testing.T) {
 		}
 	}
 }
+
+// Links of one inode get a new time and one more link comes, in one batch: what
+// is recorded of the inode is what it has afterwards.
+func TestTouchedAndLinkedInOneBatch(t *testing.T) {
+	for _, order := range [][]string{{"x", "y", "z"}, {"z", "x", "y"}, {"x", "z", "y"}} {
+		w := newWorld(t, disktest.NewMem()).open()
+		b := random(1, 2500)
+		at := func(p string, sec int64) *entry {
+			e := w.file(p, b, sec)
+			e.LinkGroup = 4
+			return e
+		}
+		w.fine(install(dir("")), install(at("x", 10)), install(at("y", 10)))
+		var acts []Action
+		for _, p := range order {
+			acts = append(acts, install(at(p, 20)))
+		}
+		w.fine(acts...)
+		if res := w.checkMirror(); res != (MirrorCheck{Files: 4}) {
+			t.Fatalf("%v: %+v", order, res)
+		}
+		w.chunksOf(string(b))
+		st, err := w.fs.Stat("a/x")
+		if err != nil || st.Nlink != 3 || st.MTime.Sec != 20 {
+			t.Fatalf("%v: %+v %v", order, st, err)
+		}
+		w.rebuild(w.rows())
+		for _, r := range w.fine(acts...) {
+			if r.Way != Nothing {
+				t.Fatalf("%v: %+v", order, r)
+			}
+		}
+	}
+}

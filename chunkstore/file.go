@@ -115,7 +115,9 @@ func (b *Batch) stageLink(v *volume, c *index.Container, from string, it *item) 
 			return fmt.Errorf("%s is not what was recorded of container %d", from, c.ID)
 		}
 	}
-	a.node, it.do, it.res.Way = inodeOf(st), true, Linked
+	// Metadata that this batch sets in place on the inode comes after: what is
+	// recorded last must be what the inode then has.
+	a.node, it.do, it.res.Way = containerInode(*c), true, Linked
 	return nil
 }
 
