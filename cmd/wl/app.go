@@ -74,8 +74,9 @@ func newApp(e *env) *cli.App {
 	}
 	for _, c := range app.Commands {
 		finish(c, "wl")
-		c.HelpName = c.Name // cli puts the program's name before those of its own commands
+		c.HelpName = c.Name // Setup puts the program's name before it
 	}
+	app.Setup()
 	return app
 }
 

@@ -32,6 +32,7 @@ func packCommand(e *env) *cli.Command {
 			&cli.StringSliceFlag{Name: "allow-empty", Usage: "`TREE` that was emptied on purpose"},
 			&cli.StringSliceFlag{Name: "allow-device", Usage: "`TREE` that was moved to another device on purpose"},
 			&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
+			&cli.StringSliceFlag{Name: "allow-lost-scan", Usage: "`TREE` of which home lost what it knew: read all anew, take what is not there for deleted"},
 			&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
 		},
 		Action: func(c *cli.Context) error {
@@ -52,6 +53,7 @@ func packCommand(e *env) *cli.Command {
 				AllowEmpty:    c.StringSlice("allow-empty"),
 				AllowDevice:   c.StringSlice("allow-device"),
 				AllowVanished: c.StringSlice("allow-vanished"),
+				AllowLostScan: c.StringSlice("allow-lost-scan"),
 				Report:        s,
 			}
 			if o.For < 0 {
@@ -105,11 +107,22 @@ func tellPacked(s *session, r home.PackResult) {
 		return
 	}
 	s.Info("Snapshot %d of route %s: %s, %s, as of %s.", r.Snapshot, r.Route, files(r.Files), report.Size(r.Bytes), when(r.Time))
-	if r.ChunksNew == 0 {
-		s.Info("No new content: the vault has everything, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
-	} else {
+	switch {
+	case r.ChunksNew > 0:
 		s.Info("Packed %s with %s of new content%s; the shipment takes %s on %s.",
 			chunks(r.ChunksNew), report.Size(r.BytesNew), movedToo(r.Moved), report.Size(r.BytesWritten), drive)
+	case r.Resumed:
+		s.Info("This run added no content to what an earlier one had packed; the shipment takes %s on %s.", report.Size(r.BytesWritten), drive)
+	case r.Pending > 0 || r.Incomplete():
+		s.Info("No new content was packed: the shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
+	case r.WantsGone > 0:
+		s.Info("No new content: what is at home the vault has, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
+	default:
+		s.Info("No new content: the vault has everything, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
+	}
+	if r.WantsGone > 0 {
+		s.Info("%s that the vault asks for %s no longer at home: snapshots that name %s stay incomplete.",
+			chunks(r.WantsGone), is(r.WantsGone), them(r.WantsGone))
 	}
 	tellStopped(s, r.Stopped)
 	if r.Unseen > 0 {
@@ -142,6 +155,18 @@ func movedToo(n int64) string {
 
 func tellStopped(s *session, stopped []home.StoppedTree) {
 	for _, t := range stopped {
-		s.Info("Tree %s was left as it was in the last snapshot: %s. If that is right, run again with %s %s.", t.Tree, t.Reason, t.Flag, t.Tree)
+		s.Info("%s", stoppedLine(t))
 	}
+}
+
+// stoppedLine says what became of a tree that stands still, and what a person can do about it.
+func stoppedLine(t home.StoppedTree) string {
+	line := "Tree " + t.Tree + " was left as it was in the last snapshot: " + t.Reason + "."
+	if t.Never {
+		line = "Tree " + t.Tree + " is in no snapshot yet, nor in this one: " + t.Reason + "."
+	}
+	if t.Flag != "" {
+		line += " If that is right, run again with " + t.Flag + " " + t.Tree + "."
+	}
+	return line
 }

@@ -114,4 +114,15 @@ func is(n int64) string {
 	return "are"
 }
 
+// are is a count with its verb: "1 path is".
+func are(n int64, noun string) string { return report.Count(n, noun) + " " + is(n) }
+
+// them goes with a count.
+func them(n int64) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}
+
 func chunks(n int64) string { return report.Count(n, "chunk") }
