@@ -133,6 +133,9 @@ func (e *LackingError) Error() string {
 	if len(e.Chunks) == 0 {
 		return ErrLacking.Error()
 	}
+	if e.Count == 1 {
+		return fmt.Sprintf("chunk %s is lacking", e.Chunks[0].Short())
+	}
 	return fmt.Sprintf("%d chunks are lacking, first %s", e.Count, e.Chunks[0].Short())
 }
 
