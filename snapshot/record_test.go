@@ -17,7 +17,7 @@ import (
 func TestRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rec := &Record{
-			Number: rapid.Uint64Min(1).Draw(t, "number"),
+			Number: rapid.Uint64Range(1, MaxNumber).Draw(t, "number"),
 			Time:   time.Unix(rapid.Int64Range(0, maxSeconds).Draw(t, "sec"), rapid.Int64Range(0, 999999999).Draw(t, "nsec")).UTC(),
 			Host:   rapid.SampledFrom([]string{"", "home"}).Draw(t, "host"),
 		}

@@ -145,8 +145,12 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 	if r.Wants > 0 {
 		s.Info("%s %s asked for. Next: wl unpack writes a receipt that says so, and the pack at home carries it.", chunks(r.Wants), is(r.Wants))
 	}
-	if r.Damaged+r.Unreadable == 0 {
+	if r.Missing+r.Foreign > 0 {
+		s.Info("In the mirror %s gone and %s changed by somebody else; the next unpack puts right what it can.",
+			are(r.Missing, "path"), are(r.Foreign, "path"))
+	}
+	if r.Sound() {
 		s.Info("No damage.")
 	}
-	return end(r.Damaged+r.Unreadable > 0, false)
+	return end(!r.Sound(), false)
 }

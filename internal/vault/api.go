@@ -169,17 +169,24 @@ type VerifyOptions struct {
 	Report   report.Reporter
 }
 
-// VerifyResult counts what Verify found. Damaged > 0 means exit code 20.
+// VerifyResult counts what Verify found. Unless it is Sound the exit code is 20.
 type VerifyResult struct {
 	Containers int64 // read
 	Chunks     int64
 	Bytes      int64
 	Damaged    int64 // chunks and tables found damaged or missing
+	Missing    int64 // paths of the mirror that are gone; the next unpack puts them right
+	Foreign    int64 // paths of the mirror that somebody else changed
 	Repaired   int64 // of these, repaired from another place
 	Wants      int64 // chunks that home has to carry again, all in all
 	Snapshots  int64 // looked at
 	Unreadable int64 // snapshots whose list of entries has gaps
 	Lacking    int64 // chunks that a snapshot names and the vault lacks
+}
+
+// Sound says that all that was looked at is as it should be. What a drive still under way may bring is not missing.
+func (r VerifyResult) Sound() bool {
+	return r.Damaged+r.Missing+r.Foreign+r.Unreadable+r.Wants == 0
 }
 
 // StatusOptions asks how a vault stands.

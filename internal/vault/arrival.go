@@ -184,8 +184,10 @@ func (c *arrivalCheck) streamChunk(ref snapshot.StreamRef, number uint64, a *arr
 		return lookup.error
 	}
 	if err != nil {
-		// Home wrote it so: it is what it is, and asking for it again would bring the same.
+		// Home wrote it so: asking for it again would bring the same, and the snapshot never arrives.
 		c.v.rep.Problem("snapshot "+strconv.FormatUint(number, 10), err)
+		a.streams++
+		a.lacking++
 		return nil
 	}
 	if a.lacking > before {

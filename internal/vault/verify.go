@@ -12,7 +12,7 @@ import (
 	"waterlock/internal/courier"
 )
 
-// Verify reads a vault back: every container or a share of them, and the lists of all snapshots. What is damaged is
+// Verify reads a vault back: the paths of the mirror, every container or a share of them, and the lists of all snapshots. What is damaged is
 // repaired from another place in the vault; the rest becomes a want, which a receipt on our own disk remembers until the
 // next drive takes it home.
 func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err error) {
@@ -23,6 +23,11 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	defer v.closeInto(&err)
 	if err := v.openStore(ctx); err != nil {
 		return result, err
+	}
+	mirror, err := v.store.CheckMirror(ctx)
+	result.Missing, result.Foreign = mirror.Missing, mirror.Foreign
+	if err != nil {
+		return result, interrupted(ctx, err)
 	}
 	scrub, err := v.store.Scrub(ctx, chunkstore.ScrubOptions{Fraction: o.Fraction, Quick: o.Quick})
 	result.Containers, result.Chunks, result.Bytes = scrub.Containers, scrub.Chunks, scrub.Bytes
