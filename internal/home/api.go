@@ -38,6 +38,7 @@ type PackOptions struct {
 	AllowEmpty    []string // the root is empty where it was not
 	AllowDevice   []string // the root lies on another device than last time
 	AllowVanished []string // more than a fifth of the files are gone
+	AllowLostScan []string // what home knew of the tree is lost: all is read anew, whatever is not there counts as deleted
 
 	Stop     <-chan struct{} // closed by the first Ctrl-C: finish the shipment with what is there
 	Confirm  report.Confirm  // nil: nobody to ask
@@ -95,7 +96,7 @@ type Coldness string
 type StoppedTree struct {
 	Tree   string
 	Reason string
-	Flag   string // the flag that overrides the guard: --allow-missing, --allow-empty, --allow-device, --allow-vanished; "": none does
+	Flag   string // the flag that overrides the guard: --allow-missing, --allow-empty, --allow-device, --allow-vanished, --allow-lost-scan; "": none does
 	Never  bool   // no snapshot has the tree yet, so there is nothing to repeat
 }
 

@@ -15,6 +15,7 @@ const (
 	flagEmpty    = "--allow-empty"
 	flagDevice   = "--allow-device"
 	flagVanished = "--allow-vanished"
+	flagLostScan = "--allow-lost-scan"
 )
 
 func (t *treeState) stop(reason, flag string) {
@@ -39,7 +40,14 @@ func (r *run) guardRoot(t *treeState, err error) {
 // unmounted disk or a mishap rather than like what a person did.
 func (r *run) guard(t *treeState) {
 	s := &t.survey
-	if t.stopped != nil || t.lastScan == "" || t.root == nil {
+	if t.stopped != nil || t.root == nil {
+		return
+	}
+	if (s.scanTorn || r.scanLost(t)) && !allows(r.o.AllowLostScan, t.Name) {
+		t.stop("what home knew of it (its last scan) is lost or damaged, so nobody can say what was deleted", flagLostScan)
+		return
+	}
+	if t.lastScan == "" {
 		return
 	}
 	empty := s.files+s.dirs+s.others <= 1
@@ -55,13 +63,25 @@ func (r *run) guard(t *treeState) {
 	}
 }
 
+// scanLost tells whether a tree has no scan although the newest snapshot has entries of it: each snapshot but one that
+// repeats the tree's last stream left a scan of its number.
+func (r *run) scanLost(t *treeState) bool {
+	switch rec := t.lastRecord; {
+	case rec == nil:
+		return false
+	case rec.Stopped != "":
+		return t.lastScan == "" && len(rec.Chunks) > 0
+	}
+	return t.lastScan == "" || scanNumber(t.lastScan) != r.fleet.newest.Snapshot.Number
+}
+
 func allows(names []string, tree string) bool {
 	return slices.Contains(names, tree) || slices.Contains(names, "*")
 }
 
 // checkAllowed refuses names of trees that do not exist: a slip of the pen here would go unnoticed.
 func (r *run) checkAllowed() error {
-	for _, names := range [][]string{r.o.AllowMissing, r.o.AllowEmpty, r.o.AllowDevice, r.o.AllowVanished} {
+	for _, names := range [][]string{r.o.AllowMissing, r.o.AllowEmpty, r.o.AllowDevice, r.o.AllowVanished, r.o.AllowLostScan} {
 		for _, name := range names {
 			if name != "*" && !slices.ContainsFunc(r.trees, func(t *treeState) bool { return t.Name == name }) {
 				return fmt.Errorf("no tree %q in route %s", name, r.site.cfg.Name)

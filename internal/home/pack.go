@@ -180,9 +180,18 @@ func (r *run) loadTrees() error {
 	if r.fleet.newest != nil {
 		newest = r.fleet.newest.Snapshot.Number
 	}
-	scans, err := r.site.lastScans(newest)
+	all, err := r.site.lastScans(^uint64(0))
 	if err != nil {
 		return err
+	}
+	for _, scan := range all {
+		r.numbers = max(r.numbers, scanNumber(scan))
+	}
+	scans := all
+	if !r.fleet.torn { // else a newer scan may be that of a snapshot whose commit is damaged: it is the best there is
+		if scans, err = r.site.lastScans(newest); err != nil {
+			return err
+		}
 	}
 	for _, tree := range r.site.cfg.Trees {
 		t := &treeState{Tree: tree, lastScan: scans[tree.Name]}
@@ -190,6 +199,9 @@ func (r *run) loadTrees() error {
 			if rec, ok := r.fleet.newest.Snapshot.Tree(tree.Name); ok {
 				t.lastRecord = rec
 			}
+		}
+		if scanNumber(t.lastScan) > newest {
+			t.lastRecord, t.unsure = nil, true // it is older than the scan
 		}
 		r.trees = append(r.trees, t)
 	}
@@ -226,8 +238,10 @@ func (r *run) surveyAll(ctx context.Context) error {
 	for _, t := range r.trees {
 		r.guard(t)
 		if t.stopped != nil {
-			t.survey.metaBytes = recordBytes(t.lastRecord)
-			t.stopped.Never = t.lastRecord == nil
+			if t.lastRecord != nil {
+				t.survey.metaBytes = recordBytes(t.lastRecord)
+			}
+			t.stopped.Never = t.lastRecord == nil && t.lastScan == ""
 			r.res.Stopped = append(r.res.Stopped, *t.stopped)
 			continue
 		}

@@ -84,7 +84,7 @@ func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred 
 		return 0, err
 	}
 	p := &pass{r: r, t: t, last: last, hints: hints, split: split, splitter: r.splitter,
-		trusted: r.trusted && last != nil && last.r.Header().Generation == r.books.ledger.Generation()}
+		trusted: r.trusts(t, last)}
 	p.pipe = r.newPipeline(ctx, sp)
 	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(), p.visit)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"regexp"
 	"strconv"
 
@@ -42,6 +43,16 @@ func (s *site) lastScans(newest uint64) (map[string]string, error) {
 		scans[m[1]], numbers[m[1]] = dirScan+"/"+names.At(i), n
 	}
 	return scans, nil
+}
+
+// scanNumber is the snapshot number in the name of a scan file, 0 if it is none.
+func scanNumber(name string) uint64 {
+	m := scanFile.FindStringSubmatch(path.Base(name))
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(m[2], 10, 64) // lastScans has read it
+	return n
 }
 
 // removeScans removes all scans of a tree but one.

@@ -62,6 +62,7 @@ type shipment struct {
 	number   uint64 // of its snapshot; 0: open
 	time     time.Time
 	size     int64 // of its packs, once committed
+	closed   bool  // there is a commit at home, be it a damaged one
 	aboard   bool
 	missing  bool
 	lost     bool
@@ -79,6 +80,7 @@ func (s *shipment) counts() bool { return s.aboard && !s.missing && !s.lost }
 type fleet struct {
 	all    []*shipment // by ordinal
 	newest *courier.Commit
+	torn   bool // a commit at home is damaged: there was a snapshot that newest says nothing of
 }
 
 var shipmentDir = regexp.MustCompile(`^([0-9]{8,10})-([0-9a-f]{32})$`)
@@ -111,6 +113,7 @@ func (s *site) loadFleet(rep report.Reporter) (*fleet, error) {
 		if err != nil {
 			rep.Warn("what home remembers of shipment %s is damaged, it no longer counts: %v", id.Short(), err)
 			sh.unusable = true
+			f.torn = f.torn || sh.closed
 		}
 		if commit != nil && (f.newest == nil || commit.Snapshot.Number > f.newest.Snapshot.Number) {
 			f.newest = commit
@@ -126,11 +129,10 @@ func (s *site) loadShipment(sh *shipment) (*courier.Commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	committed := false
 	for i := range names.Len() {
 		switch name := names.At(i); {
 		case name == fileCommit:
-			committed = true
+			sh.closed = true
 		case name == fileAboard:
 			sh.aboard = true
 		case name == fileMissing:
@@ -145,7 +147,7 @@ func (s *site) loadShipment(sh *shipment) (*courier.Commit, error) {
 	}
 	slices.SortFunc(sh.packs, comparePacks)
 	data, err := disk.ReadAll(s.state, sh.dir+"/"+fileOpen, maxOpenBytes)
-	if errors.Is(err, fs.ErrNotExist) && len(sh.packs) == 0 && !committed {
+	if errors.Is(err, fs.ErrNotExist) && len(sh.packs) == 0 && !sh.closed {
 		sh.unusable = true // power went before it was opened
 		return nil, nil
 	}
@@ -155,7 +157,7 @@ func (s *site) loadShipment(sh *shipment) (*courier.Commit, error) {
 	if err := sh.decodeOpen(s.route, data); err != nil {
 		return nil, err
 	}
-	if !committed {
+	if !sh.closed {
 		return nil, nil
 	}
 	data, err = disk.ReadAll(s.state, sh.dir+"/"+fileCommit, maxCommitBytes)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -43,7 +45,7 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 		return meta.add(ref.ID, plain)
 	})
 	if t.stopped != nil {
-		return r.repeatStream(t, rec, stream)
+		return r.repeatStream(t, rec, stream, meta)
 	}
 	sc, err := r.newScan(t, number)
 	if err != nil {
@@ -68,7 +70,7 @@ func (r *run) mergeSpool(t *treeState, fn func(*snapshot.ScanEntry) error) error
 		return err
 	}
 	defer last.close()
-	trusted := r.trusted && last != nil && last.r.Header().Generation == r.books.ledger.Generation()
+	trusted := r.trusts(t, last)
 	sp, err := openScan(r.site.state, spoolName(r.sh, r.pass, t.Name))
 	if err != nil {
 		return err
@@ -93,25 +95,58 @@ func (r *run) mergeSpool(t *treeState, fn func(*snapshot.ScanEntry) error) error
 	return err
 }
 
+// trusts tells whether no chunk that a last scan names can have become unknown since it was written.
+func (r *run) trusts(t *treeState, last *cursor) bool {
+	return r.trusted && last != nil && !t.unsure && last.r.Header().Generation == r.books.ledger.Generation()
+}
+
 // repeatStream is the stream of a tree that a guard stopped: that of last time, chunk for chunk. It is made again from
-// the last scan, for what the vault does not hold has to go along.
-func (r *run) repeatStream(t *treeState, rec *snapshot.TreeRecord, stream *snapshot.StreamWriter) (*snapshot.TreeRecord, error) {
+// the last scan, for what the vault does not hold has to go along; where the scan is lost, that comes from the streams
+// that are kept until they have arrived. Where the record is lost, the scan alone says what it was.
+func (r *run) repeatStream(t *treeState, rec *snapshot.TreeRecord, stream *snapshot.StreamWriter, meta *metaWriter) (*snapshot.TreeRecord, error) {
 	err := eachScanned(r.site.state, t.lastScan, func(e *snapshot.ScanEntry) error { return stream.Add(&e.Entry) })
 	if err != nil {
 		return nil, err
 	}
-	if _, err := stream.Close(); err != nil {
+	if rec.Totals, err = stream.Close(); err != nil {
 		return nil, err
 	}
-	rec.Stopped, rec.Chunks = t.stopped.Reason, nil
-	if t.lastRecord != nil {
+	rec.Stopped = t.stopped.Reason
+	switch {
+	case t.lastRecord != nil:
 		rec.Root, rec.Chunks, rec.Totals = t.lastRecord.Root, t.lastRecord.Chunks, t.lastRecord.Totals
-		r.res.Files += rec.Totals.Files
-		r.res.Dirs += rec.Totals.Dirs
-		r.res.Others += rec.Totals.Others
-		r.res.Bytes += rec.Totals.Bytes
+	case t.lastScan == "":
+		rec.Chunks, rec.Totals = nil, snapshot.Totals{}
 	}
-	return rec, nil
+	r.res.Files += rec.Totals.Files
+	r.res.Dirs += rec.Totals.Dirs
+	r.res.Others += rec.Totals.Others
+	r.res.Bytes += rec.Totals.Bytes
+	return rec, r.serveKept(t, rec, meta)
+}
+
+// serveKept adds the chunks of a repeated stream that its scan did not give and that the vault does not hold.
+func (r *run) serveKept(t *treeState, rec *snapshot.TreeRecord, meta *metaWriter) error {
+	wanted := map[chunk.ID]bool{}
+	for _, c := range rec.Chunks {
+		skip, err := meta.skip(c.ID)
+		if err != nil {
+			return err
+		}
+		if !skip {
+			wanted[c.ID] = true
+		}
+	}
+	for i := len(r.fleet.all) - 1; i >= 0 && len(wanted) > 0; i-- {
+		if err := r.serveFrom(streamsDir(r.fleet.all[i].ord), wanted, meta); err != nil {
+			r.rep.Verbose("%v", err)
+		}
+	}
+	if len(wanted) > 0 {
+		r.rep.Warn("tree %s: %s of its last list of files are no longer at home: until the vault has them from elsewhere, the snapshot is incomplete",
+			t.Name, report.Count(int64(len(wanted)), "chunk"))
+	}
+	return nil
 }
 
 // tally counts an entry of the snapshot for the summary.

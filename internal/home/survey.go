@@ -14,6 +14,7 @@ type treeState struct {
 	Tree
 	lastScan   string               // file of the last scan; "" = none
 	lastRecord *snapshot.TreeRecord // of the newest snapshot; nil = none
+	unsure     bool                 // the last scan may be of a snapshot that was not committed
 	stopped    *StoppedTree
 	root       disk.FS // nil: missing (and allowed to be), or stopped
 
@@ -31,6 +32,7 @@ type survey struct {
 	gone                int64 // files of the last scan that are not there
 	found               int64 // of these, found again under another name
 	rootDev, lastDev    uint64
+	scanTorn            bool       // the last scan is damaged: what was behind that place is not known
 	newFiles            []inodeKey // that may be moved ones
 	averageChunk        int64
 }
@@ -46,7 +48,10 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 	t.root = root
 	last, err := openScan(r.site.state, t.lastScan)
 	if err != nil {
-		return err
+		r.rep.Warn("the last scan of tree %s: %v", t.Name, err)
+	}
+	if last == nil {
+		t.lastScan = "" // not even its head is good
 	}
 	defer last.close()
 	hints, err := r.openHints(t)
@@ -97,9 +102,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 	if err := last.rest(passed); err != nil {
 		return err
 	}
-	if last != nil && last.torn != nil {
-		r.rep.Warn("the last scan of tree %s is damaged: some files are read again", t.Name)
-	}
+	s.scanTorn = last != nil && last.torn != nil
 	r.rep.Add(0, s.files)
 	return nil
 }
