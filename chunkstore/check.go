@@ -74,7 +74,9 @@ func (c *changes) flush(atLeast int) error {
 // CheckMirror compares every path of the mirror and every other container with
 // what is recorded of it. The rows of paths that vanished or were changed by
 // somebody else are dropped, so that the next Install puts them right; chunks
-// that have no place left become wants. Run it before unpacking.
+// that have no place left become wants. Content is read only where a file of
+// the recorded size has another time or inode: it was touched, or the vault was
+// copied, and the content decides. Run it before unpacking.
 func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 	var res MirrorCheck
 	ch := &changes{s: s}
@@ -83,6 +85,9 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 		if err := s.checkTree(ctx, tree, v, ch, &res, missing); err != nil {
 			return res, err
 		}
+	}
+	if err := ch.flush(1); err != nil { // before the rows are read again
+		return res, err
 	}
 	err := s.cat.Containers(func(c index.Container) error {
 		if err := ctx.Err(); err != nil {
@@ -95,7 +100,20 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 			return nil
 		}
 		st, ok := s.lookAt(c)
-		if !ok {
+		if !ok && c.Kind == index.Kept {
+			held, err := s.stillHolds(ctx, &c)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil: // nothing can be told
+				_, name, _ := s.locate(c)
+				s.report.Problem(name, err)
+			case held:
+				ch.batch().PutContainer(c)
+			default:
+				missing[c.ID] = true
+			}
+		} else if !ok {
 			missing[c.ID] = true
 		} else if st.Ino != 0 && (st.Ino != c.Ino || c.Kind == index.Pack && !containerInode(c).is(st)) {
 			c.Ino, c.MSec, c.MNsec = st.Ino, st.MTime.Sec, st.MTime.Nsec // the vault was copied to another disk
@@ -136,7 +154,8 @@ func (s *Store) there(c index.Container) bool {
 // as there: absence must be seen. A file of the mirror is known by its inode,
 // size and time. Nobody else writes to kept files and packs: their names are
 // their own, so size and time, of a pack the size, are enough, and they outlive
-// a copy of the vault to another disk.
+// a copy of the vault to another disk. Where lookAt says no of a plain file,
+// stillHolds has the last word.
 func (s *Store) lookAt(c index.Container) (st disk.Stat, ok bool) {
 	f, name, err := s.locate(c)
 	if err != nil {
@@ -158,10 +177,56 @@ func (s *Store) lookAt(c index.Container) (st disk.Stat, ok bool) {
 	return st, containerInode(c).is(st)
 }
 
+// shows reports whether a path shows the file that a container's name shows:
+// it is the container's own path, or a link of the inode that is there now.
+func (s *Store) shows(c index.Container, v *volume, p string, at disk.Stat) bool {
+	if at.Kind != disk.KindFile || at.Size != c.Size {
+		return false
+	}
+	if c.Kind == index.Mirror && c.Tree == v.Tree && c.Name == p {
+		return true
+	}
+	f, name, err := s.locate(c)
+	if err != nil || f != v.FS {
+		return false
+	}
+	st, found, err := stat(f, name)
+	return err == nil && found && st.Ino == at.Ino
+}
+
+// stillHolds reads a plain file whose time or inode is another than recorded,
+// and takes them over if its size and content are those of the container. The
+// error says that it could not be told.
+func (s *Store) stillHolds(ctx context.Context, c *index.Container) (bool, error) {
+	f, name, err := s.locate(*c)
+	if err != nil {
+		return false, err
+	}
+	st, found, err := stat(f, name)
+	if err != nil || !found || st.Kind != disk.KindFile || st.Size != c.Size || c.Hash == (chunk.ContentHash{}) {
+		return false, err
+	}
+	s.handles.forget(c.ID) // it may be another inode
+	if err := f.SyncFiles([]string{name}); err != nil {
+		return false, err
+	}
+	sum, err := readSum(ctx, f, name)
+	if err != nil || sum != c.Hash {
+		return false, err
+	}
+	now, found, err := stat(f, name)
+	if err != nil || !found || !inodeOf(st).is(now) {
+		return false, err
+	}
+	c.Ino, c.MSec, c.MNsec = now.Ino, now.MTime.Sec, now.MTime.Nsec
+	return true, nil
+}
+
 func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *changes, res *MirrorCheck, missing map[index.ContainerID]bool) error {
 	it := s.cat.Paths(tree)
 	defer it.Close()
 	look := newOverlay(s.cat)
+	touched := map[index.ContainerID]bool{}
 	for n := 0; ; n++ {
 		p, row, ok := it.Next()
 		if !ok {
@@ -192,7 +257,25 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				return err
 			}
 		}
+		if found && !ours && c != nil && s.shows(*c, v, p, st) {
+			if ours, err = s.stillHolds(ctx, c); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				s.report.Problem(v.name(p), err)
+				continue // nothing can be told
+			}
+			if ours {
+				touched[c.ID] = true
+				c.Missing = false
+				ch.batch().PutContainer(*c)
+			}
+		}
 		if ours {
+			if c != nil && touched[c.ID] && row.Digest != ([32]byte{}) {
+				row.Digest = [32]byte{} // the metadata is set anew
+				ch.batch().PutPath(tree, p, row)
+			}
 			if c != nil && c.Damaged && row.Digest != ([32]byte{}) {
 				row.Digest = [32]byte{} // no entry is equal to it: it is installed anew
 				ch.batch().PutPath(tree, p, row)
@@ -225,7 +308,21 @@ func (s *Store) relocate(ctx context.Context, missing map[index.ContainerID]bool
 	move := func(c index.Container, kind index.ContainerKind, tree, name string) error {
 		c.Kind, c.Tree, c.Name, c.Missing = kind, tree, name, false
 		if !s.there(c) {
-			return nil
+			if kind != index.Kept {
+				return nil
+			}
+			held, err := s.stillHolds(ctx, &c)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				_, name, _ := s.locate(c)
+				s.report.Problem(name, err)
+				delete(missing, c.ID) // nothing can be told
+			}
+			if !held {
+				return nil
+			}
 		}
 		delete(missing, c.ID)
 		s.handles.forget(c.ID)
@@ -317,4 +414,22 @@ func chunkKind(c index.Container) chunk.Kind {
 		return chunk.Stream
 	}
 	return chunk.Data
+}
+
+// touched enters a container's new time and inode, and has the metadata of its
+// path set anew by the next unpack.
+func (s *Store) touched(c index.Container) error {
+	b := s.cat.Batch()
+	b.PutContainer(c)
+	if c.Kind == index.Mirror {
+		row, ok, err := s.cat.Path(c.Tree, c.Name)
+		if err != nil {
+			return err
+		}
+		if ok && row.Container == c.ID {
+			row.Digest = [32]byte{}
+			b.PutPath(c.Tree, c.Name, row)
+		}
+	}
+	return b.Commit()
 }

@@ -188,7 +188,7 @@ func TestRealFileSystem(t *testing.T) {
 }
 
 // A vault that was copied to another disk has other inode numbers: kept files
-// and packs are known by their names, and the mirror is adopted.
+// and packs are known by their names, the mirror by its content.
 func TestCopiedVault(t *testing.T) {
 	w := newWorld(t, disktest.NewMem()).open()
 	b, c, h := random(1, 2500), random(2, 1500), random(3, 800)
@@ -212,7 +212,7 @@ func TestCopiedVault(t *testing.T) {
 	e := r.file("f", c, 20)
 	clear(r.drive)
 	res := r.fine(install(e), install(r.file("g", c, 10)))
-	if res[0].Way != Adopted || res[1].Way != Adopted {
+	if res[0].Way != MetaOnly || res[1].Way != MetaOnly {
 		t.Fatalf("%+v", res)
 	}
 	r.chunksOf(string(b), string(c), string(h))
@@ -306,6 +306,112 @@ func TestTouchedAndLinkedInOneBatch(t *testing.T) {
 			if r.Way != Nothing {
 				t.Fatalf("%v: %+v", order, r)
 			}
+		}
+	}
+}
+
+// A file of the mirror that only got another time is what it was: what it holds
+// counts, and an old version of it is kept.
+func TestTouchedFileIsStillHeld(t *testing.T) {
+	for _, how := range []string{"check", "scrub", "rebuild"} {
+		w := newWorld(t, disktest.NewMem()).open()
+		b, c := random(1, 2500), random(2, 1500)
+		x, y := w.file("x", c, 10), w.file("y", c, 10)
+		x.LinkGroup, y.LinkGroup = 4, 4
+		w.fine(install(dir("")), install(w.file("f", b, 10)), install(x), install(y))
+		w.drive = drive{}
+		w.s.Catalog().ClearDrive()
+		touch(t, w.fs, "a/f", 99)
+		touch(t, w.fs, "a/x", 98)
+		switch how {
+		case "scrub":
+			if res := w.scrub(ScrubOptions{}); res.Bad != 0 || res.Wanted != 0 {
+				t.Fatalf("%+v", res)
+			}
+		case "rebuild":
+			if err := w.s.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if res := w.checkMirror(); res != (MirrorCheck{Files: 4}) {
+			t.Fatalf("%s: %+v", how, res)
+		}
+		if p := w.rep.Problems(); len(p) != 0 {
+			t.Fatal(p)
+		}
+		w.chunksOf(string(b), string(c))
+		if how != "scrub" { // it does not look for the other links
+			w.rebuild(w.rows())
+		}
+		w.drive = drive{}
+		w.s.Catalog().ClearDrive()
+		w.fine(install(x), install(y))
+		if st, err := w.fs.Stat("a/x"); err != nil || st.MTime != x.MTime || st.Nlink != 2 {
+			t.Fatalf("%s: %+v %v", how, st, err)
+		}
+		w.fine(install(w.file("f", random(3, 1000), 20)))
+		w.chunksOf(string(b), string(c))
+		if n := len(all(t, w.fs, ".wl/foreign")); n != 0 {
+			t.Fatalf("%s: %d foreign files", how, n)
+		}
+		w.rebuild(w.rows())
+	}
+}
+
+// touch gives a file another time.
+func touch(t *testing.T, fs disk.FS, name string, sec int64) {
+	t.Helper()
+	st, err := fs.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := fs.Meta(name, st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.MTime = disk.Time{Sec: sec}
+	if err := fs.SetMeta(name, m, disk.MetaOptions{Mode: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A kept version that only got another time is still held, and one whose bytes
+// were changed is not.
+func TestTouchedKeptFileIsStillHeld(t *testing.T) {
+	for _, how := range []string{"check", "scrub", "rebuild"} {
+		w := newWorld(t, disktest.NewMem()).open()
+		b := random(1, 2500)
+		w.fine(install(dir("")), install(w.file("f", b, 10)))
+		w.fine(remove("f"))
+		w.drive = drive{}
+		w.s.Catalog().ClearDrive()
+		for n := range all(t, w.fs, ".wl/kept") {
+			touch(t, w.fs, n, 99)
+		}
+		switch how {
+		case "scrub":
+			if res := w.scrub(ScrubOptions{}); res.Bad != 0 || res.Wanted != 0 {
+				t.Fatalf("%+v", res)
+			}
+		case "rebuild":
+			if err := w.s.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if res := w.checkMirror(); res != (MirrorCheck{Files: 1}) {
+			t.Fatalf("%s: %+v", how, res)
+		}
+		if p := w.rep.Problems(); len(p) != 0 {
+			t.Fatal(p)
+		}
+		w.chunksOf(string(b))
+		w.rebuild(w.rows())
+		for n := range all(t, w.fs, ".wl/kept") {
+			rot(t, w.fs, n, 5)
+			touch(t, w.fs, n, 100)
+		}
+		if res := w.checkMirror(); res.Lost != 1 || res.Chunks != 3 {
+			t.Fatalf("%s: %+v", how, res)
 		}
 	}
 }

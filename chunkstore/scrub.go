@@ -130,7 +130,23 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		return nil
 	}
 	if !s.there(c) {
-		return sc.away(c, name)
+		held := false
+		if c.Kind != index.Pack {
+			if held, err = s.stillHolds(sc.ctx, &c); err != nil {
+				if sc.ctx.Err() != nil {
+					return sc.ctx.Err()
+				}
+				sc.res.Bad++
+				s.problem(c.ID, name, err)
+				return nil // nothing can be told
+			}
+		}
+		if !held {
+			return sc.away(c, name)
+		}
+		if err := s.touched(c); err != nil {
+			return err
+		}
 	}
 	if quick && c.Kind != index.Pack {
 		return nil
