@@ -28,6 +28,7 @@ type books struct {
 	ledger  *index.Ledger
 	receipt *courier.Receipt                      // the newest
 	acks    map[courier.ShipmentID]*courier.Taken // all that was acknowledged in the present epoch
+	torn    bool                                  // a receipt speaks of a pack whose chunk list is damaged
 }
 
 // openBooks opens the ledger and rebuilds it if it is fresh or was not folded from exactly the files that are here.
@@ -251,14 +252,15 @@ func (b *books) dropShipment(sh *shipment) error {
 	return nil
 }
 
-// dropPack takes back what one pack carries.
+// dropPack takes back what one pack carries. A damaged list was not folded in, or its shipment no longer counts.
 func (b *books) dropPack(sh *shipment, name string) error {
 	if packKind(name) != chunk.Data {
 		return nil
 	}
 	list, err := b.site.readList(sh, name)
 	if err != nil {
-		return err
+		b.rep.Warn("a chunk list is damaged, its chunks are carried again: %v", err)
+		return b.ledger.Redraw()
 	}
 	return b.ledger.DropAboard(sh.ord, list.ids)
 }

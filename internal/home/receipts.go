@@ -118,7 +118,11 @@ func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (u
 		rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew; home counts on what this receipt lists and on nothing before it", newest.Receipt.Number)
 		return newest.Receipt.Number, b.refold()
 	}
-	return newest.Receipt.Number, b.apply(newest.Receipt, false)
+	b.torn = false
+	if err := b.apply(newest.Receipt, false); err != nil || !b.torn {
+		return newest.Receipt.Number, err
+	}
+	return newest.Receipt.Number, b.refold() // what the damaged list named no longer counts as aboard
 }
 
 // apply lets a receipt change the ledger: bits that are newly set make chunks held; bits of a shipment seen for the
@@ -154,21 +158,27 @@ func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
 		b.acks[t.Shipment] = after
 		return nil
 	}
-	lists, err := b.matching(sh, t)
-	if err != nil {
-		b.rep.Warn("receipt %s of shipment %s cannot be read: %v", t.Shipment.Short(), sh.label, err)
+	if n := sh.records(); n != uint64(t.Records) {
+		b.rep.Warn("receipt of shipment %s cannot be read: it counts %d records, home packed %d", sh.id.Short(), t.Records, n)
 		return nil
 	}
 	base := uint32(0)
-	for _, name := range lists {
-		list, err := b.site.readList(sh, name)
+	for _, ref := range sh.files {
+		first := base
+		base += ref.Records
+		list, err := b.site.readList(sh, ref.Name)
+		if err == nil && len(list.ids) != int(ref.Records) {
+			err = fmt.Errorf("%s names %d chunks, the commit %d", ref.Name, len(list.ids), ref.Records)
+		}
 		if err != nil {
-			return err
+			b.rep.Warn("a chunk list is damaged, its chunks are carried again: %v", err)
+			b.torn = true
+			continue
 		}
 		var held, back []chunk.ID
 		for i, id := range list.ids {
-			now := t.Arrived(base + uint32(i))
-			was := seen && before.Arrived(base+uint32(i))
+			now := t.Arrived(first + uint32(i))
+			was := seen && before.Arrived(first+uint32(i))
 			switch {
 			case now && !was:
 				held = append(held, id)
@@ -176,7 +186,6 @@ func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
 				back = append(back, id)
 			}
 		}
-		base += uint32(len(list.ids))
 		if superseded {
 			back, held = append(back, held...), nil
 		}
@@ -186,22 +195,6 @@ func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
 	}
 	b.acks[t.Shipment] = after
 	return nil
-}
-
-// matching checks that the bits of a receipt count the same records as the chunk lists at home.
-func (b *books) matching(sh *shipment, t *courier.Taken) ([]string, error) {
-	total := uint64(0)
-	for _, name := range sh.packs {
-		list, err := b.site.readList(sh, name)
-		if err != nil {
-			return nil, err
-		}
-		total += uint64(len(list.ids))
-	}
-	if total != uint64(t.Records) {
-		return nil, fmt.Errorf("it counts %d records, home packed %d", t.Records, total)
-	}
-	return sh.packs, nil
 }
 
 // mergeTaken is all that two receipts acknowledge of one shipment.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"waterlock/internal/chunk"
@@ -158,10 +159,16 @@ func (r *run) resume() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range append([]string(nil), r.sh.packs...) {
+	anew := false
+	for _, name := range slices.Clone(r.sh.packs) {
 		list, err := r.site.readList(r.sh, name)
 		if err != nil {
-			return err
+			r.rep.Warn("a chunk list is damaged, its pack is looked at again: %v", err)
+			if err := r.site.removeList(r.sh, name); err != nil {
+				return err
+			}
+			anew = true
+			continue
 		}
 		if packKind(name) == chunk.Data && r.onDrive(r.sh, list) {
 			continue
@@ -183,6 +190,11 @@ func (r *run) resume() error {
 			continue
 		}
 		if err := r.drive.FS().Remove(dir + "/" + name); err != nil {
+			return err
+		}
+	}
+	if anew { // nobody knows which chunks the damaged list named
+		if err := r.books.refold(); err != nil {
 			return err
 		}
 	}

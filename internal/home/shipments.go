@@ -61,8 +61,9 @@ type shipment struct {
 
 	number   uint64 // of its snapshot; 0: open
 	time     time.Time
-	size     int64 // of its packs, once committed
-	closed   bool  // there is a commit at home, be it a damaged one
+	size     int64             // of its packs, once committed
+	files    []courier.FileRef // of its commit: the order of the records in a receipt's bits
+	closed   bool              // there is a commit at home, be it a damaged one
 	aboard   bool
 	missing  bool
 	lost     bool
@@ -70,6 +71,14 @@ type shipment struct {
 }
 
 func (s *shipment) open() bool { return s.number == 0 && !s.unusable }
+
+// records is the number of records of its commit.
+func (s *shipment) records() (n uint64) {
+	for i := range s.files {
+		n += uint64(s.files[i].Records)
+	}
+	return n
+}
 
 func (s *shipment) has(pack string) bool { return slices.Contains(s.packs, pack) }
 
@@ -171,7 +180,7 @@ func (s *site) loadShipment(sh *shipment) (*courier.Commit, error) {
 	if c.Shipment != sh.id || c.Route.ID != s.route {
 		return nil, fmt.Errorf("its commit is that of shipment %s", c.Shipment)
 	}
-	sh.number, sh.time = c.Snapshot.Number, c.Time
+	sh.number, sh.time, sh.files = c.Snapshot.Number, c.Time, c.Files
 	for _, ref := range c.Files {
 		sh.size += ref.Size
 	}
