@@ -161,3 +161,26 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 		}
 	})
 }
+
+// A receipt that was damaged at home is written anew, so that its wants are served once and not at every run.
+func TestADamagedReceiptAtHomeIsWrittenAnew(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 50_000, 1)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	v.wants = []courier.Want{{ID: v.entries(v.newest, "docs")["f"].Content[1].ID, Kind: chunk.Data}}
+	v.receipt(w.drive)
+	w.pack()
+	harm(w, dirReceipts, receiptSuffix, "flipped")
+	carried := 0
+	for range 3 {
+		if res := w.pack(); res.ChunksNew > 0 {
+			carried++
+		}
+	}
+	if carried > 1 || len(w.rep.Warnings()) > 0 {
+		t.Errorf("carried again %d times; %v", carried, w.rep.Warnings())
+	}
+}

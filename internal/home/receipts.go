@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -111,7 +112,7 @@ func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (u
 	if err := disk.MkdirAll(s.state, dirReceipts, 0o700); err != nil {
 		return 0, err
 	}
-	if err := disk.Put(s.state, dirReceipts+"/"+name, newest.Bytes); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.keepReceipt(dirReceipts+"/"+name, newest.Bytes); err != nil {
 		return 0, err
 	}
 	if b.receipt != nil && b.receipt.Epoch != newest.Receipt.Epoch {
@@ -123,6 +124,21 @@ func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (u
 		return newest.Receipt.Number, err
 	}
 	return newest.Receipt.Number, b.refold() // what the damaged list named no longer counts as aboard
+}
+
+// keepReceipt makes a receipt durable at home. One that is there already and is damaged is written anew.
+func (s *site) keepReceipt(name string, data []byte) error {
+	err := disk.Put(s.state, name, data)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if there, err := disk.ReadAll(s.state, name, maxReceiptBytes); err == nil && bytes.Equal(there, data) {
+		return nil
+	}
+	if err := s.state.Remove(name); err != nil {
+		return err
+	}
+	return disk.Put(s.state, name, data)
 }
 
 // apply lets a receipt change the ledger: bits that are newly set make chunks held; bits of a shipment seen for the
