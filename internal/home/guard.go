@@ -26,11 +26,13 @@ func (t *treeState) stop(reason, flag string) {
 	}
 }
 
+func rootUnreadable(err error) string { return fmt.Sprintf("its root cannot be read: %v", err) }
+
 // guardRoot decides on a tree whose root cannot be opened.
 func (r *run) guardRoot(t *treeState, err error) {
 	switch {
 	case !errors.Is(err, fs.ErrNotExist):
-		t.stop(fmt.Sprintf("its root cannot be read: %v", err), "")
+		t.stop(rootUnreadable(err), "")
 	case !allows(r.o.AllowMissing, t.Name):
 		t.stop(fmt.Sprintf("its root %s is missing", report.Name(t.Path)), flagMissing)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"waterlock/internal/disk"
@@ -95,4 +96,58 @@ func TestGuardsKnowMovesAndFirstTimes(t *testing.T) {
 	w.opts.AllowMissing = []string{"nevr"}
 	_, err := w.tryPack()
 	wantCode(t, err, exit.Usage)
+}
+
+// badRoot is a tree whose root fails.
+type badRoot struct{ disk.FS }
+
+func (badRoot) Stat(string) (disk.Stat, error) { return disk.Stat{}, syscall.EIO }
+
+// A root that cannot be read stops its own tree, is not taken for an empty one, and no flag makes it one.
+func TestAnUnreadableRootStopsItsTreeAlone(t *testing.T) {
+	for name, harm := range map[string]func(fs disk.FS) disk.FS{
+		"stat": func(fs disk.FS) disk.FS { return badRoot{fs} },
+		"list": func(fs disk.FS) disk.FS { return &failing{FS: fs, dirs: map[string]bool{"": true}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "docs", "other")
+			w.write("f", 5000, 1)
+			must(t, os.WriteFile(w.roots["other"]+"/x", []byte("x"), 0o644))
+			settleClock()
+			w.pack()
+			w.trees["other"] = harm(w.trees["other"])
+			w.write("g", 5000, 2)
+			settleClock()
+			w.opts.AllowEmpty = []string{"*"}
+			res := w.pack()
+			if len(res.Stopped) != 1 || !strings.Contains(res.Stopped[0].Reason, "cannot be read") || res.Stopped[0].Flag != "" || res.Files != 3 {
+				t.Errorf("%+v", res)
+			}
+			v := w.newVault()
+			v.take(w.drive)
+			v.equals()
+		})
+	}
+}
+
+// A tree that is gone on purpose is an empty one in the snapshot, and may come back.
+func TestATreeThatIsGoneOnPurposeIsEmpty(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 5000, 1)
+	settleClock()
+	w.pack()
+	plain := w.trees["docs"]
+	delete(w.trees, "docs")
+	w.opts.AllowMissing = []string{"docs"}
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	if got := v.entries(v.newest, "docs"); len(got) != 1 || got[""] == nil || got[""].Kind != disk.KindDir {
+		t.Errorf("%v", got)
+	}
+	w.trees["docs"] = plain
+	w.opts.AllowMissing = nil
+	if res := w.pack(); len(res.Stopped) != 0 || res.Files != 1 {
+		t.Errorf("%+v", res)
+	}
 }

@@ -51,7 +51,11 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 	if err != nil {
 		return nil, err
 	}
-	if t.root != nil {
+	if t.root == nil { // gone on purpose: an empty tree, which is not the same as no entries at all
+		root := r.bareRoot(t)
+		r.tally(&root.Entry)
+		err = errors.Join(stream.Add(&root.Entry), sc.add(root))
+	} else {
 		err = r.mergeSpool(t, func(e *snapshot.ScanEntry) error {
 			r.tally(&e.Entry)
 			return errors.Join(stream.Add(&e.Entry), sc.add(e))
@@ -61,6 +65,19 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 		rec.Totals, err = stream.Close()
 	}
 	return rec, errors.Join(err, sc.close())
+}
+
+// bareRoot is the root of a tree whose directory is gone on purpose: as it was, with nothing in it and on no device.
+func (r *run) bareRoot(t *treeState) *snapshot.ScanEntry {
+	root := &snapshot.ScanEntry{Entry: snapshot.Entry{Kind: disk.KindDir, Mode: 0o755}}
+	if last, err := openScan(r.site.state, t.lastScan); err == nil && last != nil {
+		defer last.close()
+		if prev, err := last.seek("", nil); err == nil && prev != nil && prev.Entry.Kind == disk.KindDir {
+			root.Entry = *prev.Entry.Clone()
+			root.Entry.Unseen = false
+		}
+	}
+	return root
 }
 
 // mergeSpool goes through the spool of a tree beside its last scan and settles every entry.

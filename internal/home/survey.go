@@ -72,9 +72,15 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		}
 		return nil
 	}
+	begun := false
+	var unreadable error // the root
 	err = snapshot.Walk(ctx, root, r.walkOptions(), func(n *snapshot.Node) error {
+		begun = true
 		if r.interrupted() {
 			return errStopped
+		}
+		if n.Entry.Path == "" && n.Err != nil {
+			unreadable = n.Err
 		}
 		prev, err := last.seek(n.Entry.Path, passed)
 		if err != nil {
@@ -96,6 +102,12 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		}
 		return nil
 	})
+	if err != nil && !begun && ctx.Err() == nil {
+		unreadable, err = err, nil
+	}
+	if unreadable != nil {
+		t.stop(rootUnreadable(unreadable), "")
+	}
 	if err != nil {
 		return fmt.Errorf("tree %s: %w", t.Name, err)
 	}
