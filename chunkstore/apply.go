@@ -157,14 +157,22 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 			kept := *a
 			kept.old, a = oldKeep, &kept // its other name did not come about
 		}
+		was, err := o.container(a.cont)
+		if err != nil {
+			return err
+		}
 		if err := o.take(a); err != nil {
 			return err
 		}
-		if a.kind == actDrop {
+		switch {
+		case a.kind == actDrop:
 			b.DropContainer(a.cont)
-		}
-		if a.fresh {
+		case a.fresh:
 			addContent(b, a, readAt)
+		case a.cont != 0 && was == nil:
+			// The record that it began with cannot be read, or it was lost
+			// since: what it holds is said here, too.
+			addContent(b, a, 0)
 		}
 	}
 	for _, c := range o.cont {
