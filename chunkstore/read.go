@@ -22,13 +22,17 @@ func (e *placeError) Error() string { return e.err.Error() }
 func (e *placeError) Unwrap() error { return e.err }
 
 // condemns reports whether an error of reading a place says that the place is
-// bad. Too many open files and the like say nothing about it.
+// bad. Too many open files and the like say nothing about it, nor does a name
+// that is not there: a file system may be away, and the mirror's check tells.
 func condemns(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
+		return false
+	}
 	var p *placeError
 	var r *pack.RecordError
 	var f *pack.FormatError
 	return errors.As(err, &p) || errors.As(err, &r) || errors.As(err, &f) || disk.IsIOError(err) ||
-		errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrNotRegular) || isNotDir(err)
+		errors.Is(err, disk.ErrNotRegular)
 }
 
 // AttachDrive adds the drive as a last place to look for chunks: those with a
@@ -100,7 +104,7 @@ func (s *Store) fromPlaces(id chunk.ID, k chunk.Kind, length int64, buf []byte, 
 		if not[p.Container] || int64(p.PlainLen) != length || (p.Encoding == 0 && k != chunk.Data) {
 			continue
 		}
-		plain, err := s.readPlace(id, k, p, buf)
+		plain, err := s.readTwice(id, k, p, buf)
 		if err == nil {
 			return plain, nil, nil
 		}
@@ -112,6 +116,17 @@ func (s *Store) fromPlaces(id chunk.ID, k chunk.Kind, length int64, buf []byte, 
 		}
 	}
 	return nil, last, nil
+}
+
+// readTwice is readPlace that opens the container again and reads once more
+// when the device failed: a failure that passes says nothing about the place.
+func (s *Store) readTwice(id chunk.ID, k chunk.Kind, p index.Place, buf []byte) ([]byte, error) {
+	plain, err := s.readPlace(id, k, p, buf)
+	if disk.IsIOError(err) {
+		s.handles.forget(p.Container)
+		plain, err = s.readPlace(id, k, p, buf)
+	}
+	return plain, err
 }
 
 // readPlace reads and verifies a chunk at one place.

@@ -233,7 +233,14 @@ const maxBad = 1 << 20
 
 // settle drops bad places and enters when the good ones were read.
 func (sc *scrubber) settle(c index.Container, bad []badChunk) error {
+	n := int64(0)
 	for _, b := range bad {
+		if ok, err := sc.passed(c, b); err != nil {
+			return err
+		} else if ok {
+			continue
+		}
+		n++
 		sc.res.Bad++
 		if err := sc.s.badPlace(b.id, chunkKind(c), c.ID, b.err); err != nil {
 			return err
@@ -249,11 +256,27 @@ func (sc *scrubber) settle(c index.Container, bad []badChunk) error {
 			sc.res.Repaired++ // nothing but the chunk is needed of it
 		}
 	}
-	if c.Kind == index.Mirror && len(bad) > 0 {
+	if c.Kind == index.Mirror && n > 0 {
 		sc.broken = append(sc.broken, c.ID)
-		sc.bad[c.ID] = int64(len(bad))
+		sc.bad[c.ID] = n
 	}
 	return nil
+}
+
+// passed reports whether a chunk that could not be read, because the device
+// failed, can be read now.
+func (sc *scrubber) passed(c index.Container, b badChunk) (bool, error) {
+	if !disk.IsIOError(b.err) {
+		return false, nil
+	}
+	places, err := sc.s.cat.Places(b.id)
+	for _, p := range places {
+		if p.Container == c.ID {
+			_, rerr := sc.s.readTwice(b.id, chunkKind(c), p, nil)
+			return rerr == nil, err
+		}
+	}
+	return false, err
 }
 
 func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
