@@ -9,6 +9,7 @@ import (
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/snapshot"
 )
 
 // Compact gathers kept files below smallKept once there are enough of them:
@@ -37,10 +38,11 @@ type compactor struct {
 	drops   []index.Container
 	written int64
 	good    map[index.ContainerID]bool // stat agrees with the row
+	gaps    map[index.ContainerID]bool // kept files of whose content the catalog does not know all
 }
 
 // Compact turns kept files and packs that are needed for less than half of
-// their bytes into history packs and removes them. A chunk that has another
+// their bytes, and damaged packs, into history packs and removes them. A chunk that has another
 // place counts as held there only if it was read there lately, or now.
 func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, error) {
 	if err := s.usable(); err != nil {
@@ -49,7 +51,7 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 	if err := s.FlushHistory(); err != nil {
 		return CompactResult{}, err
 	}
-	c := &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}}
+	c := &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
 	var ids, small []index.ContainerID
 	var smallBytes int64
 	err := s.cat.Containers(func(x index.Container) error {
@@ -71,7 +73,7 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 		if err := ctx.Err(); err != nil {
 			return c.res, err
 		}
-		if err := c.consider(ctx, id, gather); err != nil {
+		if err := c.consider(ctx, id, gather, nil); err != nil {
 			return c.res, err
 		}
 		if len(c.drops) >= dropCount || c.written >= dropBytes {
@@ -80,11 +82,15 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 			}
 		}
 	}
-	return c.res, c.drop()
+	if err := c.drop(); err != nil {
+		return c.res, err
+	}
+	return c.res, c.withGaps(ctx, gather)
 }
 
-// consider takes one container apart if it is not worth keeping whole.
-func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool) error {
+// consider takes one container apart if it is not worth keeping whole. content
+// is what an install record says of it, where that was looked up.
+func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool, content []snapshot.Extent) error {
 	s := c.s
 	x, ok, err := s.cat.Container(id)
 	if err != nil || !ok {
@@ -98,13 +104,27 @@ func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather b
 	if err != nil || !found || !containerInode(x).is(st) || x.Kind == index.Kept && st.Nlink != 1 {
 		return nil // CheckMirror's business, or a path still shows the inode
 	}
-	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept)
+	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept || x.Kind == index.Pack && x.Damaged)
 	only, total, err := c.weigh(id)
 	if err != nil {
 		return err
 	}
 	if whole && only > 0 && 2*only >= total {
 		return nil
+	}
+	if x.Kind == index.Kept && total < x.Size {
+		if content == nil {
+			c.gaps[id] = true // holes, chunks found bad, or rows that are lost: the record tells
+			return nil
+		}
+		if ok, err := c.nothingLost(x, content); err != nil || !ok {
+			return err
+		}
+	}
+	if x.Kind == index.Pack {
+		if ok, err := c.packSpared(x, name); err != nil || !ok {
+			return err
+		}
 	}
 	if err := s.room(&s.packs, only); errors.Is(err, ErrNoRoom) {
 		return nil

@@ -210,3 +210,127 @@ func TestContainerNumbersAreNeverReused(t *testing.T) {
 		}
 	}
 }
+
+// A failure of the device that passes does not make a kept file worthless.
+func TestCompactAfterPassingReadError(t *testing.T) {
+	f := disktest.NewFault(disktest.NewMem())
+	w := newWorld(t, f).open()
+	b := random(1, 1000)
+	w.fine(install(dir("")), install(w.file("p", b, 10)))
+	w.fine(install(w.file("p", random(2, 1000), 20)))
+	w.drive = drive{}
+	w.s.Catalog().ClearDrive()
+	f.CountReads(true)
+	for k := 1; k < 40; k++ {
+		f.FailAt(k, disktest.EIO, false)
+		_, _ = w.s.Scrub(t.Context(), ScrubOptions{})
+		f.FailAt(0, 0, false)
+		w.compact()
+		if n := len(all(t, w.fs, ".wl/kept")); n != 1 {
+			t.Fatalf("k %d: the kept file is gone", k)
+		}
+		w.chunksOf(string(b))
+	}
+}
+
+// A kept file that holds a chunk which could not be read, and which nothing
+// else holds, stays for as long as the chunk is needed.
+func TestCompactKeepsFileOfWantedChunk(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b := random(1, 1000)
+	w.fine(install(dir("")), install(w.file("p", b, 10)))
+	w.fine(remove("p"))
+	w.drive = drive{}
+	w.s.Catalog().ClearDrive()
+	for n := range all(t, w.fs, ".wl/kept") {
+		rot(t, w.fs, n, 7)
+	}
+	if res := w.scrub(ScrubOptions{}); res.Bad != 1 || res.Wanted != 1 {
+		t.Fatalf("%+v", res)
+	}
+	if res := w.compact(); res.Containers != 0 || len(all(t, w.fs, ".wl/kept")) != 1 {
+		t.Fatalf("%+v", res)
+	}
+	res, err := w.s.Compact(t.Context(), CompactOptions{Needed: func(chunk.ID) (bool, error) { return false, nil }})
+	if err != nil || res.Containers != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+}
+
+// An install record that cannot be read takes nothing along that a later one
+// tells of, and no kept file.
+func TestUnreadableRecordLosesNoKeptFile(t *testing.T) {
+	for _, meta := range []bool{false, true} {
+		mem := disktest.NewMem()
+		w := newWorld(t, mem).open()
+		b := random(1, 1000)
+		w.fine(install(dir("")), install(w.file("p", b, 10)))
+		if meta {
+			w.fine(install(w.file("p", b, 15)))
+		}
+		w.fine(install(w.file("p", random(2, 1000), 20)))
+		w.drive = drive{}
+		w.discard()
+		rot(t, mem, ".wl/installs/0000000000000001.install", 90)
+		w.open()
+		if len(w.rep.Problems()) == 0 {
+			t.Fatal("nothing was said")
+		}
+		w.compact()
+		if n := len(all(t, w.fs, ".wl/kept")); n != 1 {
+			t.Fatalf("meta %v: the kept file is gone", meta)
+		}
+		if meta {
+			w.chunksOf(string(b))
+		}
+	}
+}
+
+// A damaged pack is written anew once every needed chunk of it can be had, and
+// stays until then.
+func TestCompactReplacesDamagedPack(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b, c := random(1, 1000), random(2, 1000)
+	idB, idC := w.put(b, chunk.Data), w.put(c, chunk.Data)
+	if err := w.s.FlushHistory(); err != nil {
+		t.Fatal(err)
+	}
+	w.s.AttachDrive(nil)
+	places, _ := w.s.Catalog().Places(idB)
+	for n := range all(t, w.fs, packsDir) {
+		rot(t, w.fs, n, places[0].Offset+500)
+	}
+	if res := w.scrub(ScrubOptions{}); res.Bad != 1 || res.Wanted != 1 {
+		t.Fatalf("%+v", res)
+	}
+	if res := w.compact(); res.Containers != 0 {
+		t.Fatalf("%+v", res)
+	}
+	w.put(b, chunk.Data) // it is brought again
+	if err := w.s.FlushHistory(); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.compact(); res.Containers != 1 || res.Written != 1000 {
+		t.Fatalf("%+v", res)
+	}
+	if res := w.scrub(ScrubOptions{}); res.Bad != 0 {
+		t.Fatalf("%+v", res)
+	}
+	for _, id := range []chunk.ID{idB, idC} {
+		if _, err := w.s.Get(id, chunk.Data, 1000, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A damaged table is enough, and nothing is lost with it.
+	for n := range all(t, w.fs, packsDir) {
+		st, _ := w.fs.Stat(n)
+		rot(t, w.fs, n, st.Size-100)
+	}
+	if res := w.scrub(ScrubOptions{}); res.Bad == 0 {
+		t.Fatalf("%+v", res)
+	}
+	w.compact()
+	if res := w.scrub(ScrubOptions{}); res.Bad != 0 || res.Chunks != 2 {
+		t.Fatalf("%+v", res)
+	}
+}
