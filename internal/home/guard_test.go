@@ -151,3 +151,33 @@ func TestATreeThatIsGoneOnPurposeIsEmpty(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 }
+
+// Further links to files that are still there do not make up for others that are gone; moved ones do, and a link that
+// took the place of a file does.
+func TestNewLinksDoNotHideDeletions(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20 {
+		w.write(fmt.Sprintf("f%02d", i), 5000, uint64(i))
+	}
+	settleClock()
+	w.pack()
+	for i := range 10 {
+		must(t, os.Link(w.path(fmt.Sprintf("f%02d", i)), w.path(fmt.Sprintf("l%02d", i))))
+	}
+	for i := 10; i < 20; i++ {
+		must(t, os.Rename(w.path(fmt.Sprintf("f%02d", i)), w.path(fmt.Sprintf("m%02d", i))))
+	}
+	if res := w.pack(); len(res.Stopped) != 0 || res.Files != 30 {
+		t.Errorf("%+v", res)
+	}
+	for i := range 10 {
+		must(t, os.Remove(w.path(fmt.Sprintf("f%02d", i)))) // the other link stays
+		must(t, os.Link(w.path(fmt.Sprintf("l%02d", i)), w.path(fmt.Sprintf("n%02d", i))))
+		must(t, os.Link(w.path(fmt.Sprintf("l%02d", i)), w.path(fmt.Sprintf("o%02d", i))))
+		must(t, os.Remove(w.path(fmt.Sprintf("m%02d", i+10))))
+	}
+	res := w.pack()
+	if len(res.Stopped) != 1 || !strings.Contains(res.Stopped[0].Reason, "10 of its 30 files") {
+		t.Errorf("%+v", res)
+	}
+}

@@ -94,16 +94,34 @@ func (r *run) findMoves() error {
 		return errors.Join(err, f.Close())
 	}
 	slices.SortFunc(m.places, func(a, b movePlace) int { return cmp.Compare(a.key, b.key) })
-	for _, t := range r.trees {
-		for _, key := range t.survey.newFiles {
-			if _, ok := m.search(key); ok {
+	countFound(r.trees, keys)
+	r.moves = m
+	return nil
+}
+
+// countFound counts the files that are gone from each tree and were found under another name, in whatever tree: each new
+// file makes up for one. A further link to a file that is still there makes up for none.
+func countFound(trees []*treeState, keys []inodeKey) {
+	left := make(map[inodeKey]int)
+	for _, t := range trees {
+		for _, key := range t.survey.goneFiles {
+			left[key] = 0
+		}
+	}
+	for _, key := range keys {
+		if n, ok := left[key]; ok {
+			left[key] = n + 1
+		}
+	}
+	for _, t := range trees {
+		for _, key := range t.survey.goneFiles {
+			if left[key] > 0 {
+				left[key]--
 				t.survey.found++
 			}
 		}
-		t.survey.newFiles = nil
+		t.survey.newFiles, t.survey.goneFiles = nil, nil
 	}
-	r.moves = m
-	return nil
 }
 
 // A record of the scratch file: length (4), which tree (4), device (8), inode (8), the encoded entry.

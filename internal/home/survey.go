@@ -34,6 +34,7 @@ type survey struct {
 	rootDev, lastDev    uint64
 	scanTorn            bool       // the last scan is damaged: what was behind that place is not known
 	newFiles            []inodeKey // that may be moved ones
+	goneFiles           []inodeKey // that may have been moved
 	averageChunk        int64
 }
 
@@ -69,6 +70,9 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 			s.metaBytes += itemBytes(&e.Entry)
 		} else if e.Entry.Kind == disk.KindFile {
 			s.gone++
+			if len(s.goneFiles) < maxMoveKeys {
+				s.goneFiles = append(s.goneFiles, keyOf(e.Local, &e.Entry))
+			}
 		}
 		return nil
 	}
