@@ -26,6 +26,7 @@ type pass struct {
 	hints    []*cursor
 	links    linked
 	blind    blindSpot
+	mounts   mounts
 	split    bool  // large files may be carried in part
 	deferred int64 // files that a pass with split would carry in part
 }
@@ -107,6 +108,15 @@ func (p *pass) visit(n *snapshot.Node) error {
 		return err
 	}
 	defer p.last.took(prev)
+	if p.r.unmounted(p.t, &p.mounts, n, prev) {
+		p.blind = blindSpot{n.Entry.Path, true}
+		was := *prev
+		was.Local.Dev = ^n.Local.Dev // still another than its parent's, whatever numbers come next
+		if err := p.unseen(n, &was, errUnmounted); err != nil {
+			return err
+		}
+		return snapshot.SkipDir
+	}
 	if p.blind.meets(n) {
 		return p.unseen(n, prev, n.Err)
 	}

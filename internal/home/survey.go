@@ -63,7 +63,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 
 	s := &t.survey
 	s.averageChunk = averageChunk(r.params)
-	blind := blindSpot{}
+	blind, mounted := blindSpot{}, mounts{}
 	passed := func(e *snapshot.ScanEntry) error {
 		s.countLast(e)
 		if blind.covers(e.Entry.Path) {
@@ -96,6 +96,11 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		}
 		if n.Entry.Path == "" {
 			s.rootDev = n.Local.Dev
+		}
+		if r.unmounted(t, &mounted, n, prev) {
+			s.metaBytes += itemBytes(&prev.Entry) + itemSlack
+			blind = blindSpot{n.Entry.Path, true}
+			return snapshot.SkipDir
 		}
 		if blind.meets(n) {
 			return nil
