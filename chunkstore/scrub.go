@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,7 +25,8 @@ type scrubber struct {
 
 // Scrub reads containers and verifies every chunk of them, one container after
 // the other in the order they were written. Where another place has what is
-// damaged it is repaired, else it becomes a want.
+// damaged it is repaired, else it becomes a want. The install records are read,
+// too.
 func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) {
 	sc := &scrubber{s: s, ctx: ctx, bad: map[index.ContainerID]int64{}}
 	if err := s.usable(); err != nil {
@@ -55,7 +57,36 @@ func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) 
 		sc.res.Containers++
 		s.report.Add(0, 1)
 	}
+	if err := sc.records(); err != nil {
+		return sc.res, err
+	}
 	return sc.res, sc.repair()
+}
+
+// records reads all install records. The catalog does not need them today, but
+// it is rebuilt from them, and one that is damaged is worth knowing while it
+// still has its rows.
+func (sc *scrubber) records() error {
+	s := sc.s
+	in, err := s.listInstalls()
+	if err != nil {
+		return err
+	}
+	for _, seq := range in.seqs {
+		if err := sc.ctx.Err(); err != nil {
+			return err
+		}
+		_, _, err := s.readRecord(seq, in.void[seq])
+		if errors.Is(err, ErrRecord) || disk.IsIOError(err) {
+			sc.res.Bad++
+			s.report.Problem(recordName(seq, recordExt), err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // choose picks the containers to be read: all, or those read longest ago until

@@ -213,3 +213,24 @@ func TestScrubFraction(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 }
+
+// A damaged install record is named while the catalog still has its rows.
+func TestScrubNamesDamagedRecords(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	w.fine(install(dir("")), install(w.file("f", random(1, 1000), 10)))
+	for _, quick := range []bool{false, true} {
+		if res := w.scrub(ScrubOptions{Quick: quick}); res.Bad != 0 {
+			t.Fatalf("%+v", res)
+		}
+	}
+	name := recordName(1, recordExt)
+	rot(t, w.fs, name, 90)
+	for i, quick := range []bool{false, true} {
+		if res := w.scrub(ScrubOptions{Quick: quick}); res.Bad != 1 || res.Wanted != 0 {
+			t.Fatalf("%+v", res)
+		}
+		if p := w.rep.Problems(); len(p) != i+1 || p[i].Path != name {
+			t.Fatal(p)
+		}
+	}
+}
