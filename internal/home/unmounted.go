@@ -40,6 +40,7 @@ func (m *mounts) unmounted(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 		parent := m.dirs[len(m.dirs)-1]
 		gone = parent.known && d.last != parent.last && d.dev == parent.dev
 	}
+	d.known = d.known && !prev.Entry.Unseen // then its number says only that it is another than its parent's
 	m.dirs = append(m.dirs, d)
 	return gone
 }
