@@ -20,7 +20,7 @@
 //     is found bad is dropped and named, and the chunk becomes a want if that
 //     was its last place.
 //  6. The catalog is a cache. Install records and packs give the same rows
-//     again, without reading content.
+//     again, reading content only of files that were touched or copied.
 //  7. Container numbers are never used twice for what is durable.
 //
 // # Directories

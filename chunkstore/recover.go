@@ -205,7 +205,7 @@ func (s *Store) eachPack(fn func(name, ext string, n index.ContainerID) error) e
 }
 
 // Rebuild makes the catalog anew from install records, pack tables and the
-// containers' sizes, times and inodes. It reads no content.
+// containers' sizes, times and inodes. It reads content only of files that were touched or copied.
 func (s *Store) Rebuild(ctx context.Context) error {
 	if err := s.usable(); err != nil {
 		return err
