@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,16 +30,15 @@ const tool = "wl"
 //  5. the commit on the drive, read back: from here on it is aboard
 //  6. the word of that at home; what is no longer needed goes
 //
-// After a crash before 4 the next run goes on with an open shipment; between 4 and 6 it finishes the commit.
+// After a crash before 4 the next run goes on with an open shipment; between 4 and 6 it finishes the commit. If the drive
+// has no room at 2 or 5, a pack of chunks is given back, and all is done once more.
 func (r *run) close(ctx context.Context) error {
 	r.rep.Phase("close", 0, 0)
 	number := r.nextNumber()
-	var rec *snapshot.Record
 	for {
 		r.clearTally()
-		var metas []*metaPack
-		var err error
-		if rec, metas, err = r.writeStreams(number); err != nil {
+		rec, metas, err := r.writeStreams(number)
+		if err != nil {
 			return err
 		}
 		if err = r.carryStreams(metas); disk.IsNoSpace(err) {
@@ -54,21 +54,27 @@ func (r *run) close(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !bad {
-			break
+		if bad {
+			if err := r.passes(ctx); err != nil { // carries what the bad packs held
+				return err
+			}
+			continue
 		}
-		if err := r.passes(ctx); err != nil { // carries what the bad packs held
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		err = r.commit(rec)
+		if errors.Is(err, errWithdrawn) {
+			if err = r.giveBack(err); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		r.tidy(rec.Number)
+		return nil
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if err := r.commit(rec); err != nil {
-		return err
-	}
-	r.tidy(rec.Number)
-	return nil
 }
 
 // nextNumber goes above every snapshot number that anybody has heard of.
@@ -214,6 +220,9 @@ func (r *run) commit(rec *snapshot.Record) error {
 		return err
 	}
 	how, err := r.drive.WriteCommit(data)
+	if disk.IsNoSpace(err) {
+		return r.withdraw(err)
+	}
 	if err != nil {
 		return fmt.Errorf("the commit could not be written onto the drive, the next wl pack with this drive does it: %w", err)
 	}
@@ -238,6 +247,23 @@ func (r *run) commit(rec *snapshot.Record) error {
 		r.res.Free = space.Avail
 	}
 	return nil
+}
+
+// errWithdrawn: the drive had no room for a commit, and home forgot it again.
+var errWithdrawn = errors.New("no room for the commit")
+
+// withdraw makes a shipment open again whose commit the drive did not take: nobody has seen it.
+func (r *run) withdraw(cause error) error {
+	if out, err := r.leftHome(r.sh); err != nil || out {
+		return fmt.Errorf("the commit could not be written onto the drive, the next wl pack with this drive does it: %w", errors.Join(cause, err))
+	}
+	if err := r.site.state.Remove(r.sh.dir + "/" + fileCommit); err != nil {
+		return err
+	}
+	if err := r.site.state.SyncDir(r.sh.dir); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errWithdrawn, cause)
 }
 
 func (r *run) newCommit(rec *snapshot.Record) (*courier.Commit, error) {

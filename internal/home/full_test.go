@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -338,6 +339,39 @@ func TestCancelLeavesAnOpenShipment(t *testing.T) {
 		t.Errorf("%d bytes were read again", again)
 	}
 	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+// noRoomForCommits is a drive that takes a commit only if a fifth of it is free.
+type noRoomForCommits struct{ *smallDrive }
+
+func (d noRoomForCommits) Create(name string, perm uint32) (disk.File, error) {
+	if strings.Contains(name, commitSuffix) && d.total-d.used() < d.total/5 {
+		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.ENOSPC}
+	}
+	return d.smallDrive.Create(name, perm)
+}
+
+// Where the room for the commit is gone in the end, a pack of chunks makes room for it.
+func TestADriveWithoutRoomForTheCommit(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Pack.Reserve = 0
+	for i := range 40 {
+		w.write(fmt.Sprintf("f%02d", i), 60<<10, uint64(i))
+	}
+	settleClock()
+	w.drive = noRoomForCommits{w.small(3<<20, 0)}
+	res := w.pack()
+	if res.Snapshot != 1 || res.Pending == 0 || res.ChunksNew == 0 {
+		t.Errorf("%+v", res)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	w.newDrive("B")
+	if res := w.pack(); res.Pending != 0 {
+		t.Errorf("%+v", res)
+	}
 	v.take(w.drive)
 	v.equals()
 }
