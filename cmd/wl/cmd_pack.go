@@ -98,6 +98,9 @@ func tellPacked(s *session, r home.PackResult) {
 	if r.DryRun {
 		s.Info("Dry run: nothing was written onto the drive.")
 		s.Info("%s, %s, are new or changed and would be read%s.", files(r.ToReadFiles), report.Size(r.ToRead), movedToo(r.Moved))
+		if r.RecarriedBytes > 0 {
+			s.Info("About %s more are carried again: they are no longer on this drive, and no receipt says that they arrived.", report.Size(r.RecarriedBytes))
+		}
 		tellStopped(s, r.Stopped)
 		return
 	}

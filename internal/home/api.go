@@ -54,15 +54,16 @@ type PackResult struct {
 	DriveLabel string
 	DryRun     bool
 
-	Snapshot  uint64    // number; 0 if nothing was committed
-	SnapID    string    // 64 hex digits
-	Time      time.Time // of the snapshot
-	Shipment  string    // 32 hex digits
-	Resumed   bool      // it continued a shipment that an earlier run had begun
-	Finished  []uint64  // snapshots of earlier runs whose commit was still to be written
-	Receipts  []uint64  // receipts imported
-	Cleared   int       // acknowledged shipments deleted to make room
-	Recarried int       // shipments that are missing from this drive: their chunks are carried again
+	Snapshot       uint64    // number; 0 if nothing was committed
+	SnapID         string    // 64 hex digits
+	Time           time.Time // of the snapshot
+	Shipment       string    // 32 hex digits
+	Resumed        bool      // it continued a shipment that an earlier run had begun
+	Finished       []uint64  // snapshots of earlier runs whose commit was still to be written
+	Receipts       []uint64  // receipts imported
+	Cleared        int       // acknowledged shipments deleted to make room
+	Recarried      int       // shipments and packs that are missing from this drive: their chunks are carried again
+	RecarriedBytes int64     // about what that is, in plain bytes
 
 	Files, Dirs, Others, Bytes int64 // of the snapshot
 	FilesRead, BytesRead       int64 // read at home by this run

@@ -51,6 +51,7 @@ func TestAFileThatChangesWhileItIsRead(t *testing.T) {
 		w.trees["docs"] = &onRead{plain, "busy", func() {
 			if times++; always && times < 50 || times == 3 {
 				must(t, os.WriteFile(w.path("busy"), random(150_000+1000*times, uint64(times)), 0o644))
+				settleClock()
 			}
 		}}
 		res := w.pack()

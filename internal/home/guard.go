@@ -26,6 +26,15 @@ func (t *treeState) stop(reason, flag string) {
 	}
 }
 
+// standStill notes a tree that a guard has stopped: the snapshot repeats its last stream.
+func (r *run) standStill(t *treeState) {
+	if t.lastRecord != nil {
+		t.survey.metaBytes = recordBytes(t.lastRecord)
+	}
+	t.stopped.Never = t.lastRecord == nil && t.lastScan == ""
+	r.res.Stopped = append(r.res.Stopped, *t.stopped)
+}
+
 func rootUnreadable(err error) string { return fmt.Sprintf("its root cannot be read: %v", err) }
 
 // guardRoot decides on a tree whose root cannot be opened.
@@ -38,9 +47,10 @@ func (r *run) guardRoot(t *treeState, err error) {
 	}
 }
 
-// guard decides, after the survey and before anything of the tree is written, whether what it found looks like an
-// unmounted disk or a mishap rather than like what a person did.
-func (r *run) guard(t *treeState) {
+// guard decides whether what a walk found looks like an unmounted disk or a mishap rather than like what a person did:
+// after the survey, before anything of the tree is written, and once more after each pass, for a disk that went away
+// meanwhile leaves a directory as empty as any other.
+func (r *run) guard(t *treeState, c census) {
 	s := &t.survey
 	if t.stopped != nil || t.root == nil {
 		return
@@ -52,13 +62,13 @@ func (r *run) guard(t *treeState) {
 	if t.lastScan == "" {
 		return
 	}
-	empty := s.files+s.dirs+s.others <= 1
+	empty := c.entries <= 1
 	limit := int64(r.site.cfg.Guard.MaxVanished)
-	gone := max(0, s.gone-s.found)
+	gone := max(0, c.gone-s.found)
 	switch {
 	case empty && s.lastEntries > 0 && !allows(r.o.AllowEmpty, t.Name):
 		t.stop(fmt.Sprintf("its root %s is empty, there were %s", report.Name(t.Path), report.Count(s.lastEntries, "entry")), flagEmpty)
-	case s.lastDev != 0 && s.rootDev != s.lastDev && !allows(r.o.AllowDevice, t.Name):
+	case s.lastDev != 0 && c.rootDev != s.lastDev && !allows(r.o.AllowDevice, t.Name):
 		t.stop(fmt.Sprintf("its root %s lies on another device than last time", report.Name(t.Path)), flagDevice)
 	case !empty && gone*100 > limit*s.lastFiles && !allows(r.o.AllowVanished, t.Name):
 		t.stop(fmt.Sprintf("%d of its %s are gone, more than %d %%", gone, report.Count(s.lastFiles, "file"), limit), flagVanished)

@@ -236,13 +236,9 @@ func (r *run) surveyAll(ctx context.Context) error {
 		return err
 	}
 	for _, t := range r.trees {
-		r.guard(t)
+		r.guard(t, t.survey.census)
 		if t.stopped != nil {
-			if t.lastRecord != nil {
-				t.survey.metaBytes = recordBytes(t.lastRecord)
-			}
-			t.stopped.Never = t.lastRecord == nil && t.lastScan == ""
-			r.res.Stopped = append(r.res.Stopped, *t.stopped)
+			r.standStill(t)
 			continue
 		}
 		r.res.ToRead += t.survey.toRead

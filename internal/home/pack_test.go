@@ -327,7 +327,15 @@ func TestWhatIsMissingFromTheDriveIsCarriedAgain(t *testing.T) {
 					must(t, w.drive.Remove(infos[0].Path+"/"+names.At(i)))
 				}
 			}
+			w.opts.DryRun = true
+			if res := w.pack(); (res.RecarriedBytes > 0) != c.carried || res.Recarried != c.recarried || res.Shipment != "" {
+				t.Errorf("dry run: %+v", res)
+			}
+			w.opts.DryRun = false
 			res := w.pack()
+			if (res.RecarriedBytes > 0) != c.carried {
+				t.Errorf("%d bytes are carried again", res.RecarriedBytes)
+			}
 			if (res.ChunksNew > 0) != c.carried || res.Recarried != c.recarried || res.Pending != 0 {
 				t.Errorf("%+v", res)
 			}

@@ -27,6 +27,7 @@ type pass struct {
 	links    linked
 	blind    blindSpot
 	mounts   mounts
+	census   census
 	split    bool  // large files may be carried in part
 	deferred int64 // files that a pass with split would carry in part
 }
@@ -88,7 +89,10 @@ func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred 
 		trusted: r.trusts(t, last)}
 	p.pipe = r.newPipeline(ctx, sp)
 	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(), p.visit)
-	if err == nil {
+	var unreadable error // the root: the survey had read it
+	if err != nil && p.census.entries == 0 && ctx.Err() == nil {
+		unreadable, err = err, nil
+	} else if err == nil {
 		err = last.rest(p.passed)
 	}
 	err = p.pipe.finish(err)
@@ -97,6 +101,15 @@ func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred 
 	}
 	if err != nil {
 		return 0, fmt.Errorf("tree %s: %w", t.Name, err)
+	}
+	if unreadable != nil {
+		t.stop(rootUnreadable(unreadable), "")
+	} else {
+		r.guard(t, p.census)
+	}
+	if t.stopped != nil {
+		r.standStill(t)
+		return 0, nil
 	}
 	return p.deferred, nil
 }
@@ -108,6 +121,7 @@ func (p *pass) visit(n *snapshot.Node) error {
 		return err
 	}
 	defer p.last.took(prev)
+	p.census.meet(n)
 	if p.r.unmounted(p.t, &p.mounts, n, prev) {
 		p.blind = blindSpot{n.Entry.Path, true}
 		was := *prev
@@ -160,6 +174,7 @@ func (p *pass) visit(n *snapshot.Node) error {
 // passed gets the entries of the last scan that the walk did not meet: gone, or beneath what could not be read.
 func (p *pass) passed(e *snapshot.ScanEntry) error {
 	if !p.blind.covers(e.Entry.Path) {
+		p.census.miss(e)
 		return nil
 	}
 	return p.repeat(e)

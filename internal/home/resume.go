@@ -42,6 +42,7 @@ func (r *run) compareDrive() error {
 		switch {
 		case sh.aboard && info != nil && info.Committed:
 		case r.o.DryRun:
+			r.foretell(sh)
 			continue
 		default:
 			if err := r.finishCommit(sh, info); err != nil {
@@ -59,12 +60,32 @@ func (r *run) compareDrive() error {
 // declareMissing stops counting on a shipment: first the word of it, durable, then the ledger.
 func (r *run) declareMissing(sh *shipment) error {
 	r.rep.Warn("shipment %s of snapshot %d is no longer on drive %s: what it carried is carried again", sh.id.Short(), sh.number, r.drive.Label())
+	for _, name := range sh.packs {
+		if list, err := r.site.readList(sh, name); err == nil && !sh.gone[name] && packKind(name) == chunk.Data {
+			r.res.RecarriedBytes += list.plain
+		}
+	}
 	r.res.Recarried++
 	if err := r.site.mark(sh, fileMissing); err != nil {
 		return err
 	}
 	sh.missing = true
 	return r.books.dropShipment(sh)
+}
+
+// foretell counts what a run that is not dry would find missing of a shipment, and carry again.
+func (r *run) foretell(sh *shipment) {
+	missing := int64(0)
+	for _, name := range sh.packs {
+		list, err := r.site.readList(sh, name)
+		if err == nil && !sh.gone[name] && packKind(name) == chunk.Data && !r.onDrive(sh, list) {
+			missing += list.plain
+		}
+	}
+	if missing > 0 {
+		r.res.Recarried++
+		r.res.RecarriedBytes += missing
+	}
 }
 
 // comparePacks looks for the packs of a shipment by name and size.
@@ -81,8 +102,13 @@ func (r *run) comparePacks(sh *shipment) error {
 		if r.onDrive(sh, list) {
 			continue
 		}
+		if r.o.DryRun {
+			r.foretell(sh)
+			return nil
+		}
 		r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("missing from drive %s: its chunks are carried again", r.drive.Label()))
 		r.res.Recarried++
+		r.res.RecarriedBytes += list.plain
 		if err := r.site.mark(sh, name+goneSuffix); err != nil {
 			return err
 		}

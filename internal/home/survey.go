@@ -23,19 +23,40 @@ type treeState struct {
 
 // survey is what a walk without reading content found.
 type survey struct {
-	files, dirs, others int64
-	bytes               int64
+	census
+	files, bytes        int64
 	toReadFiles, toRead int64
-	metaBytes           int64 // upper bound of the stream's plain bytes
-	lastFiles           int64 // files of the last scan
-	lastEntries         int64 // its entries beneath the root
-	gone                int64 // files of the last scan that are not there
-	found               int64 // of these, found again under another name
-	rootDev, lastDev    uint64
+	metaBytes           int64      // upper bound of the stream's plain bytes
+	lastFiles           int64      // files of the last scan
+	lastEntries         int64      // its entries beneath the root
+	found               int64      // files of the last scan that are gone and were found again under another name
+	lastDev             uint64     // that the root lay on
 	scanTorn            bool       // the last scan is damaged: what was behind that place is not known
 	newFiles            []inodeKey // that may be moved ones
 	goneFiles           []inodeKey // that may have been moved
 	averageChunk        int64
+}
+
+// census is what the guards want to know of a walk, be it the survey's or a pass's.
+type census struct {
+	entries int64  // met, the root included
+	gone    int64  // files of the last scan that are not there
+	rootDev uint64 // that the root lies on
+}
+
+// meet counts a path of the walk.
+func (c *census) meet(n *snapshot.Node) {
+	c.entries++
+	if n.Entry.Path == "" {
+		c.rootDev = n.Local.Dev
+	}
+}
+
+// miss counts an entry of the last scan that the walk did not meet.
+func (c *census) miss(e *snapshot.ScanEntry) {
+	if e.Entry.Kind == disk.KindFile {
+		c.gone++
+	}
 }
 
 // surveyTree walks a tree beside its last scan and reads metadata only: how much there is to do, how much room the
@@ -68,11 +89,11 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		s.countLast(e)
 		if blind.covers(e.Entry.Path) {
 			s.metaBytes += itemBytes(&e.Entry)
-		} else if e.Entry.Kind == disk.KindFile {
-			s.gone++
-			if len(s.goneFiles) < maxMoveKeys {
-				s.goneFiles = append(s.goneFiles, keyOf(e.Local, &e.Entry))
-			}
+			return nil
+		}
+		s.miss(e)
+		if e.Entry.Kind == disk.KindFile && len(s.goneFiles) < maxMoveKeys {
+			s.goneFiles = append(s.goneFiles, keyOf(e.Local, &e.Entry))
 		}
 		return nil
 	}
@@ -94,9 +115,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 			s.countLast(prev)
 			defer last.took(prev)
 		}
-		if n.Entry.Path == "" {
-			s.rootDev = n.Local.Dev
-		}
+		s.meet(n)
 		if r.unmounted(t, &mounted, n, prev) {
 			s.metaBytes += itemBytes(&prev.Entry) + itemSlack
 			blind = blindSpot{n.Entry.Path, true}
@@ -160,14 +179,9 @@ func (s *survey) countLast(e *snapshot.ScanEntry) {
 }
 
 func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) {
-	switch n.Entry.Kind {
-	case disk.KindFile:
+	if n.Entry.Kind == disk.KindFile {
 		s.files++
 		s.bytes += n.Entry.Size
-	case disk.KindDir:
-		s.dirs++
-	default:
-		s.others++
 	}
 	if n.Entry.Kind != disk.KindFile || reusable(n, prev) {
 		e := &n.Entry
