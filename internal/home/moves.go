@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"waterlock/internal/disk"
 	"waterlock/internal/wire"
@@ -168,7 +169,7 @@ func left(t *treeState, e *snapshot.ScanEntry) bool {
 	}
 	st, err := t.root.Stat(e.Entry.Path)
 	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) // a parent of it is a file now
 	}
 	return st.Ino != e.Local.Ino || st.Dev != e.Local.Dev
 }

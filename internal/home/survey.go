@@ -200,7 +200,7 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 	}
 	s.toReadFiles++
 	s.toRead += n.Entry.Size
-	if prev == nil && len(s.newFiles) < maxMoveKeys {
+	if !sameInode(n, prev) && len(s.newFiles) < maxMoveKeys { // new, or renamed over what was there
 		s.newFiles = append(s.newFiles, keyOf(n.Local, &n.Entry))
 	}
 }
@@ -227,6 +227,11 @@ func itemBytes(e *snapshot.Entry) int64 {
 // content is known.
 func reusable(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 	return prev != nil && unchanged(n, prev) && hasContent(prev)
+}
+
+// sameInode tells whether a path shows the inode that it showed when prev was written.
+func sameInode(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
+	return prev != nil && n.Local.Dev == prev.Local.Dev && n.Local.Ino == prev.Local.Ino
 }
 
 func unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
