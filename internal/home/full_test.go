@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +80,7 @@ func (w *world) small(total, lie int64) *smallDrive {
 	return d
 }
 
+// A new file larger than the room that is left is put behind smaller ones; the last room takes a part of it.
 func TestFullDriveDefersLargeNewFiles(t *testing.T) {
 	w := newWorld(t)
 	w.opts.PackSize = 256 << 10
@@ -88,37 +90,134 @@ func TestFullDriveDefersLargeNewFiles(t *testing.T) {
 	w.write("c", 200<<10, 3)
 	settleClock()
 	res := w.pack()
-	if res.Pending != 1 || res.Why != "the drive is full" || res.BytesRead != 500<<10 {
+	if res.Pending != 1 || res.Why != "the drive is full" {
 		t.Fatalf("%+v", res)
 	}
-	if free, _ := d.Free(); free.Avail < receiptRoom {
-		t.Errorf("%d bytes are left, no room for a receipt", free.Avail)
+	if free, _ := d.Free(); free.Avail < receiptRoom || free.Avail > receiptRoom+commitRoom+clusterRoom {
+		t.Errorf("%d bytes are left, for a receipt and not much more", free.Avail)
 	}
 	v := w.newVault()
 	v.take(w.drive)
 	got := v.entries(v.newest, "docs")
-	if e := got["b-large"]; !e.Pending || len(e.Content)+len(e.Carried) != 0 || e.Size != 1000<<10 {
+	if e := got["b-large"]; !e.Pending || len(e.Content) != 0 || len(e.Carried) == 0 || e.Size != 1000<<10 || res.PendingBytes != e.Size-length(e.Carried) {
 		t.Errorf("%+v", e)
 	}
 	if got["a"].Pending || got["c"].Pending {
 		t.Error("a smaller file is pending")
 	}
-	// It has waited once: the next trips carry it in parts, and it arrives.
-	for trip := 2; ; trip++ {
-		if trip > 6 {
-			t.Fatal("the large file never arrives")
+	w.newDrive("next")
+	if next := w.pack(); next.BytesNew != res.PendingBytes || next.Pending != 0 {
+		t.Errorf("%d bytes were left, the next trip carried %d: %+v", res.PendingBytes, next.BytesNew, next)
+	}
+	v.take(w.drive)
+	v.equals()
+}
+
+// partly are the files of a snapshot that are pending, by how much of them was carried.
+func (v *vault) partly() map[string]int64 {
+	out := map[string]int64{}
+	for path, e := range v.entries(v.newest, "docs") {
+		if e.Pending {
+			out[path] = length(e.Carried)
 		}
-		w.small(1000<<10, 0)
+	}
+	return out
+}
+
+// The last room of a drive takes the first file that waits in part, one a shipment: what was begun is made whole first,
+// though others come before it by name, and small files go before it on every trip.
+func TestOneFileAShipmentIsCarriedInPart(t *testing.T) {
+	w := newWorld(t)
+	for i, name := range []string{"k-large", "m-large"} {
+		w.write(name, 2000<<10, uint64(1+i))
+	}
+	v := w.newVault()
+	trip, carried := 0, int64(0)
+	for ; ; trip++ {
+		if trip > 9 {
+			t.Fatal("the large files never arrive")
+		}
+		if trip == 1 {
+			w.write("a-large", 2000<<10, 3)
+		}
+		small := fmt.Sprintf("z-small-%d", trip)
+		w.write(small, 100<<10, uint64(10+trip))
+		settleClock()
+		w.small(1400<<10, 0)
 		res := w.pack()
 		v.take(w.drive)
 		v.receipt(w.drive)
-		e := v.entries(v.newest, "docs")["b-large"]
-		if !e.Pending {
+		carried += res.BytesNew
+		partly, begun := v.partly(), 0
+		for _, n := range partly {
+			if n > 0 {
+				begun++
+			}
+		}
+		if begun > 1 {
+			t.Errorf("trip %d: %d files are carried in part: %v", trip, begun, partly)
+		}
+		if _, ok := partly[small]; ok {
+			t.Errorf("trip %d: a small file waits behind large ones: %v", trip, partly)
+		}
+		if _, ok := partly["k-large"]; !ok && trip == 0 || ok && (partly["k-large"] == 0 || trip > 3) {
+			t.Errorf("trip %d: the file that was begun is not gone on with: %v", trip, partly)
+		}
+		if len(partly) == 0 {
 			break
 		}
-		if len(e.Carried) == 0 || res.Why == "" {
-			t.Fatalf("trip %d brought nothing: %+v", trip, res)
+	}
+	if all := int64(3*2000+(trip+1)*100) << 10; carried != all {
+		t.Errorf("%d bytes carried in %d trips, there are %d", carried, trip+1, all)
+	}
+	v.equals()
+}
+
+// A huge file that is edited while it travels in parts keeps what was carried; so does one that is edited at the vault
+// already, which is read where it stands in order, before files behind it.
+func TestAHugeFileIsEditedBetweenTrips(t *testing.T) {
+	w := newWorld(t)
+	const size = 6000 << 10
+	w.write("huge", size, 1)
+	v := w.newVault()
+	carried, trips := int64(0), 0
+	trip := func() (pending bool) {
+		trips++
+		settleClock()
+		w.small(1200<<10, 0)
+		res := w.pack()
+		v.take(w.drive)
+		v.receipt(w.drive)
+		carried += res.BytesNew
+		return len(v.partly()) > 0
+	}
+	insert := func(at int, seed uint64) {
+		old, err := os.ReadFile(w.path("huge"))
+		must(t, err)
+		must(t, os.WriteFile(w.path("huge"), slices.Concat(old[:at], random(20<<10, seed), old[at:]), 0o644))
+	}
+	for trip() {
+		if trips > 12 {
+			t.Fatalf("it never arrives: %v", v.partly())
 		}
+		if trips%3 == 1 {
+			insert(size/10*trips, uint64(10+trips))
+		}
+	}
+	if trips < 5 || carried > size+size/20 {
+		t.Errorf("%d bytes carried in %d trips, there are %d", carried, trips, size)
+	}
+	v.equals()
+	carried = 0
+	insert(size/2, 99)
+	w.write("later", 1100<<10, 100) // has no room
+	if !trip() || v.partly()["later"] >= 1100<<10 {
+		t.Errorf("%v", v.partly())
+	}
+	if _, waits := v.partly()["huge"]; waits {
+		t.Errorf("a new part of %d bytes waits behind others: %v", 20<<10, v.partly())
+	}
+	for trip() {
 	}
 	v.equals()
 }

@@ -56,7 +56,6 @@ type run struct {
 	reserve  int64
 	closing  int64 // room kept free for streams, commit and receipt
 	budget   int64 // room for packs of chunks at the start
-	capacity int64 // of this drive, were it empty
 	limited  bool  // the budget is the person's limit and not the drive's
 	deadline time.Time
 	trusted  bool // every closed shipment's commit is known to be on its drive

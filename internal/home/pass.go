@@ -28,28 +28,36 @@ type pass struct {
 	blind    blindSpot
 	mounts   mounts
 	census   census
-	split    bool  // large files may be carried in part
-	deferred int64 // files that a pass with split would carry in part
+	part     *part // the file that the last room takes in part; nil: not chosen yet
+	waiting  *part // of the files without room, the one to be chosen
+}
+
+// part is the one file of a shipment that is carried in part, because the room that all others leave does not take it
+// whole.
+type part struct {
+	tree, path string
+	begun      bool // some of it was carried before
 }
 
 // passes goes through all trees until every pack read back is good: where one was lost, another pass carries what it
-// held, and reads no more than that. Last come files too large for the room that was left, of which a part is carried.
+// held, and reads no more than that. The last room takes a part of the first file that was too large for it; one that
+// was begun on an earlier trip comes before others, so that it is whole soon.
 func (r *run) passes(ctx context.Context) error {
 	r.rep.Phase("read", r.res.ToRead, r.res.ToReadFiles)
-	for split := false; ; {
+	for chosen := (*part)(nil); ; {
 		r.pass++
 		r.packer.again = false
-		deferred := int64(0)
+		waiting := (*part)(nil)
 		for _, t := range r.trees {
 			if t.root == nil {
 				continue
 			}
-			n, err := r.passTree(ctx, t, split)
+			w, err := r.passTree(ctx, t, chosen)
 			if err != nil {
 				r.packer.abandon()
 				return err
 			}
-			deferred += n
+			waiting = waiting.or(w)
 		}
 		if err := errors.Join(r.packer.finishAll(), context.Cause(ctx)); err != nil {
 			r.packer.abandon()
@@ -59,33 +67,41 @@ func (r *run) passes(ctx context.Context) error {
 		switch {
 		case r.packer.lostSome():
 			r.rep.Verbose("another pass carries what was lost")
-		case deferred > 0 && !split && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
-			split = true
+		case waiting != nil && chosen == nil && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
+			chosen = waiting
 		default:
 			return nil
 		}
 	}
 }
 
-// passTree goes through one tree.
-func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred int64, err error) {
+// or is the first of two files, unless only the other was begun.
+func (w *part) or(o *part) *part {
+	if w == nil || o != nil && o.begun && !w.begun {
+		return o
+	}
+	return w
+}
+
+// passTree goes through one tree. It returns the file that the last room is for.
+func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting *part, err error) {
 	last, err := openScan(r.site.state, t.lastScan)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer last.close()
 	r.pass-- // the spools of all passes before this one
 	hints, err := r.openHints(t)
 	r.pass++
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer closeHints(hints)
 	sp, err := createSpool(r.site.state, spoolName(r.sh, r.pass, t.Name), t.Name, r.books.ledger.Generation())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	p := &pass{r: r, t: t, last: last, hints: hints, split: split, splitter: r.splitter,
+	p := &pass{r: r, t: t, last: last, hints: hints, part: chosen, splitter: r.splitter,
 		trusted: r.trusts(t, last)}
 	p.pipe = r.newPipeline(ctx, sp)
 	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(), p.visit)
@@ -100,7 +116,7 @@ func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred 
 		err = cerr
 	}
 	if err != nil {
-		return 0, fmt.Errorf("tree %s: %w", t.Name, err)
+		return nil, fmt.Errorf("tree %s: %w", t.Name, err)
 	}
 	if unreadable != nil {
 		t.stop(rootUnreadable(unreadable), "")
@@ -109,9 +125,9 @@ func (r *run) passTree(ctx context.Context, t *treeState, split bool) (deferred 
 	}
 	if t.stopped != nil {
 		r.standStill(t)
-		return 0, nil
+		return nil, nil
 	}
-	return p.deferred, nil
+	return p.waiting, nil
 }
 
 // visit decides about one path.
@@ -252,53 +268,65 @@ func (p *pass) notRead(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 	p.fill(n, prev)
 	e := p.entry(n)
 	e.Entry.Pending, e.Flags = true, snapshot.NotRead
-	for _, c := range p.hints {
-		if hint, _ := c.seek(n.Entry.Path, nil); hint != nil && unchanged(n, hint) && len(hint.Entry.Carried) > 0 {
-			e.Entry.Carried = slices.Clone(hint.Entry.Carried)
-			break
-		}
+	if hint := p.partHint(n); hint != nil {
+		e.Entry.Carried = slices.Clone(hint.Entry.Carried)
 	}
 	return p.pipe.send(&job{kind: jobEntry, entry: e})
 }
 
-// admits decides whether a file is read now. A new file that is larger than the room left is put behind smaller ones.
-// One of which the vault has an earlier version, or that has waited before, or that no drive of this size could take
-// at once, goes in order and may end as pending with a part of it carried.
+// partHint is the entry of an interrupted pass that carried a part of the file as it is now, nil if there is none.
+func (p *pass) partHint(n *snapshot.Node) *snapshot.ScanEntry {
+	for _, c := range p.hints {
+		if hint, _ := c.seek(n.Entry.Path, nil); hint != nil && unchanged(n, hint) && len(hint.Entry.Carried) > 0 {
+			return hint
+		}
+	}
+	return nil
+}
+
+// carried is how many bytes of the file as it is now were carried already, as far as is known without reading it.
+func (p *pass) carried(n *snapshot.Node, prev *snapshot.ScanEntry) (bytes int64) {
+	if prev != nil && prev.Entry.Pending && unchanged(n, prev) {
+		bytes = length(prev.Entry.Carried)
+	}
+	if hint := p.partHint(n); hint != nil {
+		bytes = max(bytes, length(hint.Entry.Carried))
+	}
+	return bytes
+}
+
+// admits decides whether a file is read now. A new one of which more is to be carried than there is room for is put
+// behind smaller ones, to be carried in part in the room that they leave, or to wait. One of which the vault has an
+// earlier version goes in order, since its new part may be small; it may end as pending.
 func (p *pass) admits(n *snapshot.Node, prev *snapshot.ScanEntry) (bool, error) {
 	if p.r.stopRequested() {
 		return false, nil
 	}
-	size := n.Entry.Size
-	if size <= p.pipe.left() {
+	need := n.Entry.Size
+	if need <= p.pipe.left() {
 		return true, nil
 	}
 	if err := p.pipe.drain(); err != nil {
 		return false, err
 	}
+	carried := p.carried(n, prev)
+	need -= carried
 	left := p.pipe.left()
 	switch {
-	case size <= left:
+	case need <= left:
 		return true, nil
-	case left < min(size, int64(p.r.params.Min)):
+	case left < min(need, int64(p.r.params.Min)):
 		p.r.outOfRoom()
 		return false, nil
-	case hasEarlier(prev) || p.split && p.mayPart(n, prev):
+	case hasEarlier(prev), p.part != nil && p.part.tree == p.t.Name && p.part.path == n.Entry.Path:
 		return true, nil
 	}
 	p.r.outOfRoom()
-	if p.mayPart(n, prev) {
-		p.deferred++
-	}
+	p.waiting = p.waiting.or(&part{p.t.Name, n.Entry.Path, carried > 0})
 	return false, nil
 }
 
-// hasEarlier tells whether a version of the file was carried before.
+// hasEarlier tells whether a version of the file was carried whole before.
 func hasEarlier(prev *snapshot.ScanEntry) bool {
-	return prev != nil && prev.Entry.Kind == disk.KindFile && (!prev.Entry.Hash.IsZero() || len(prev.Entry.Carried) > 0)
-}
-
-// mayPart tells whether a new file may be split over trips: it has waited once, or no trip of this drive could carry
-// it whole.
-func (p *pass) mayPart(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
-	return prev != nil && prev.Entry.Pending || n.Entry.Size > p.r.capacity
+	return prev != nil && prev.Entry.Kind == disk.KindFile && !prev.Entry.Hash.IsZero()
 }
