@@ -61,6 +61,7 @@ type store struct {
 	shut   func() error       // closes db
 	sound  map[string]fileSum // tables whose hashes Open has checked
 	failed atomic.Pointer[error]
+	views  views
 
 	mu     sync.Mutex // serialises read-modify-write, and Close
 	closed atomic.Bool
@@ -171,6 +172,7 @@ func (s *store) close(last func() error) error {
 		err = last()
 	}
 	s.closed.Store(true)
+	s.views.renew()
 	defer s.release()
 	if cerr := s.closeBadger(); err == nil {
 		err = cerr
@@ -271,6 +273,7 @@ func (s *store) write(rows []row) (err error) {
 	wb := s.db.NewWriteBatch()
 	wb.SetMaxPendingTxns(2)
 	defer wb.Cancel()
+	defer s.views.renew()
 	for i, r := range rows {
 		if i+1 < len(rows) && bytes.Equal(r.key, rows[i+1].key) {
 			continue
@@ -288,17 +291,6 @@ func (s *store) write(rows []row) (err error) {
 		return s.fail(err)
 	}
 	return nil
-}
-
-// view calls fn with a consistent view.
-func (s *store) view(fn func(txn *badger.Txn) error) (err error) {
-	if err := s.err(); err != nil {
-		return err
-	}
-	defer s.guard(&err)
-	txn := s.db.NewTransaction(false)
-	defer txn.Discard()
-	return fn(txn)
 }
 
 // get returns a copy of the value of key, nil if there is none.
