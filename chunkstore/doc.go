@@ -79,7 +79,8 @@
 //	there        old inode    missing     after 5: steps 6 to 11
 //	there        old inode    old inode   after 6: steps 7 to 11
 //	there        new inode    old inode   after 7: steps 8 to 11
-//	gone         anything     anything    done: only the rows may be missing
+//	gone         anything     anything    done: only the rows may be missing, and
+//	                                      what step 9 took away be back
 //
 // A removal has no staged name: its path shows the old inode (steps 6 and 8) or
 // does not (done). Metadata and directories are set again. What shows a third

@@ -70,7 +70,10 @@ func (f *finisher) run() ([]error, error) {
 	}
 	// All is durable now: a name that cannot be removed any more is left over,
 	// for the next Open or for ever, and fails nothing.
+	// Nor is their going durable by itself: of an action that was done before a
+	// crash, a kept name may be back.
 	errs := slices.Clone(f.errs)
+	clear(f.done)
 	f.each(f.release) // step 9
 	f.each(f.unstage) // step 10
 	return errs, nil

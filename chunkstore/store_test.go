@@ -165,7 +165,20 @@ func (w *world) do(acts ...Action) []Result {
 
 func (w *world) try(acts ...Action) ([]Result, error) {
 	w.feed()
-	b := w.s.NewBatch(BatchOptions{Leaving: func(tree, p string, hash chunk.ContentHash) bool {
+	b := w.s.NewBatch(leavingBy(acts))
+	for _, a := range acts {
+		if err := b.Add(context.Background(), a); err != nil {
+			b.Discard()
+			return nil, err
+		}
+	}
+	return b.Commit(context.Background())
+}
+
+// leavingBy are the options of batches that carry out the actions: what they
+// remove or replace leaves.
+func leavingBy(acts []Action) BatchOptions {
+	return BatchOptions{Leaving: func(tree, p string, hash chunk.ContentHash) bool {
 		for _, a := range acts {
 			if a.Tree != tree {
 				continue
@@ -175,14 +188,7 @@ func (w *world) try(acts ...Action) ([]Result, error) {
 			}
 		}
 		return false
-	}})
-	for _, a := range acts {
-		if err := b.Add(context.Background(), a); err != nil {
-			b.Discard()
-			return nil, err
-		}
-	}
-	return b.Commit(context.Background())
+	}}
 }
 
 // fine is do where nothing may fail.
