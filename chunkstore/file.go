@@ -21,6 +21,9 @@ func (b *Batch) prepareFile(ctx context.Context, v *volume, at *place, it *item)
 	if err != nil {
 		return err
 	}
+	if group != nil && b.forsaken(group) && !sameMTime(e.MTime, disk.Time{Sec: group.MSec, Nsec: group.MNsec}) && !isOf(at, group) {
+		group = nil // nothing would give it the new time: an inode of its own begins the group anew
+	}
 	if at.ours && holds(at.cont, e) {
 		switch {
 		case group != nil && group.ID != at.cont.ID:
@@ -76,6 +79,14 @@ func (b *Batch) groupContainer(v *volume, e *snapshot.Entry) (*index.Container, 
 	return c, nil
 }
 
+// forsaken reports that the path by which a container is known does not show it
+// any more, so no action of that path gives the inode new metadata.
+func (b *Batch) forsaken(c *index.Container) bool {
+	return c.Kind == index.Kept || b.opts.Leaving != nil && b.opts.Leaving(c.Tree, c.Name, c.Hash)
+}
+
+func isOf(at *place, c *index.Container) bool { return at.ours && at.cont != nil && at.cont.ID == c.ID }
+
 // prepareMeta gives the inode at the path the entry's metadata in place.
 func (b *Batch) prepareMeta(at *place, id index.ContainerID, it *item) {
 	a := &it.act
@@ -92,7 +103,10 @@ func (b *Batch) prepareLink(v *volume, c *index.Container, it *item) error {
 		return err
 	}
 	it.act.unkeep = c.Kind == index.Kept
-	return b.stageLink(v, c, from, it)
+	if err := b.stageLink(v, c, from, it); err != nil || !b.forsaken(c) {
+		return err
+	}
+	return b.s.setMeta(v.FS, v.shelf.stageName(it.act.stage), it.act.entry)
 }
 
 func (b *Batch) stageLink(v *volume, c *index.Container, from string, it *item) error {

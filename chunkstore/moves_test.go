@@ -273,3 +273,35 @@ func TestCrashAtEveryStepOfRenames(t *testing.T) {
 		})
 	}
 }
+
+// All links of a file are renamed and get other metadata: the mirror shows it.
+func TestLinksAreRenamedAndTouched(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sec  int64
+		mode uint32
+		one  bool // it stays one inode: a time is part of how it is recognised
+	}{{"renamed", 10, 0o644, true}, {"another mode", 10, 0o600, true}, {"another time", 20, 0o644, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, disktest.NewMem()).open()
+			link := func(p string, sec int64, mode uint32) Action {
+				e := w.file(p, letter("A"), sec)
+				e.LinkGroup, e.Mode = 7, mode
+				return install(e)
+			}
+			w.fine(install(dir("")), link("x", 10, 0o644), link("y", 10, 0o644))
+			old, _ := w.fs.Stat("a/x")
+			w.fine(link("a", c.sec, c.mode), link("b", c.sec, c.mode), remove("x"), remove("y"))
+			a, _ := w.fs.Stat("a/a")
+			b, _ := w.fs.Stat("a/b")
+			if a.Ino != b.Ino || a.Nlink != 2 || a.MTime.Sec != c.sec || a.Mode != c.mode || (a.Ino == old.Ino) != c.one {
+				t.Errorf("%+v\n%+v, was inode %d", a, b, old.Ino)
+			}
+			w.gone("a/x")
+			w.rebuild(w.rows())
+			if c, err := w.s.CheckMirror(t.Context()); err != nil || c.Missing+c.Foreign+c.Lost != 0 {
+				t.Errorf("%+v %v", c, err)
+			}
+		})
+	}
+}
