@@ -110,7 +110,7 @@ func (s *store) writeStamp() error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "waterlock index %d %s\n", schema, s.kind)
+	fmt.Fprintf(&b, "waterlock index %d %s\n", Schema, s.kind)
 	for i := range names.Len() {
 		name := names.At(i)
 		sum, ok := s.sound[name]
@@ -145,7 +145,7 @@ func parseStamp(b []byte, kind string) (map[string]fileSum, error) {
 		return nil, fmt.Errorf("%w: checksum of the stamp", errStamp)
 	}
 	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
-	if want := fmt.Sprintf("waterlock index %d %s", schema, kind); lines[0] != want {
+	if want := fmt.Sprintf("waterlock index %d %s", Schema, kind); lines[0] != want {
 		return nil, fmt.Errorf("%w: %q, expected %q", errStamp, lines[0], want)
 	}
 	files := make(map[string]fileSum, len(lines)-1)

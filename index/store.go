@@ -43,9 +43,9 @@ const (
 	badgerDir = "badger"
 	lockName  = "lock"
 
-	// schema is part of the stamp: raised with every change of the rows or
+	// Schema is part of the stamp: raised with every change of the rows or
 	// of Badger's own format, so that an older index is rebuilt.
-	schema = 1
+	Schema = 1
 
 	batchRows = 1 << 13 // rows that are gathered, sorted and written together
 )

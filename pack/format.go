@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	version  = 1
+	Version  = 1 // of the format
 	sealHash = 1 // the only seal so far: checksums
 )
 

@@ -33,8 +33,8 @@ func checkSum(part error, off int64, expected, found []byte) error {
 }
 
 func checkVersion(part error, off int64, b []byte) error {
-	if v := le.Uint16(b); v != version {
-		return &FormatError{part, ErrVersion, off, fmt.Sprint(version), fmt.Sprint(v)}
+	if v := le.Uint16(b); v != Version {
+		return &FormatError{part, ErrVersion, off, fmt.Sprint(Version), fmt.Sprint(v)}
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func checkZero(part error, off int64, b []byte) error {
 func appendHeader(b []byte, id identity) []byte {
 	at := len(b)
 	b = append(b, headerMagic[:]...)
-	b = le.AppendUint16(b, version)
+	b = le.AppendUint16(b, Version)
 	b = append(b, byte(id.kind), sealHash, 0, 0, 0, 0)
 	b = append(b, id.id[:]...)
 	sum := chunk.Checksum(headerContext, b[at:])
@@ -98,7 +98,7 @@ type footer struct {
 func appendFooter(b []byte, f footer) []byte {
 	at := len(b)
 	b = append(b, footerMagic[:]...)
-	b = le.AppendUint16(b, version)
+	b = le.AppendUint16(b, Version)
 	b = append(b, byte(f.kind), sealHash)
 	b = le.AppendUint32(b, f.records)
 	b = append(b, f.id[:]...)

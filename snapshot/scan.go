@@ -21,7 +21,7 @@ var ErrScan = errors.New("not a scan file")
 
 const (
 	scanMagic   = "\x89WLS\r\n\x1a\n"
-	scanVersion = 1
+	ScanVersion = 1
 	scanSumSize = 16
 	scanBlock   = 64 << 10 // bytes after which a block is closed
 	// maxScanBlock holds the largest entry there can be.
@@ -80,7 +80,7 @@ func (s *scanSeal) next(payload []byte) []byte {
 func encodeScanHeader(h ScanHeader) []byte {
 	var w wire.Writer
 	w.Fixed([]byte(scanMagic))
-	w.Byte(scanVersion)
+	w.Byte(ScanVersion)
 	var generation [8]byte
 	binary.LittleEndian.PutUint64(generation[:], h.Generation)
 	w.Fixed(generation[:])
@@ -196,8 +196,8 @@ func NewScanReader(r io.Reader) (*ScanReader, error) {
 	if string(fixed[:len(scanMagic)]) != scanMagic {
 		return nil, fmt.Errorf("%w: magic %x", ErrScan, fixed[:len(scanMagic)])
 	}
-	if v := fixed[len(scanMagic)]; v != scanVersion {
-		return nil, fmt.Errorf("%w: version %d, known is %d", ErrScan, v, scanVersion)
+	if v := fixed[len(scanMagic)]; v != ScanVersion {
+		return nil, fmt.Errorf("%w: version %d, known is %d", ErrScan, v, ScanVersion)
 	}
 	s.header.Generation = binary.LittleEndian.Uint64(fixed[len(scanMagic)+1:])
 	// The length of a name takes one or two bytes, and its checksum follows.

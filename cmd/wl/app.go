@@ -23,24 +23,40 @@ var errReported = errors.New("reported")
 type env struct {
 	in       *os.File
 	out, err io.Writer
-	given    map[string]bool // flags on the command line itself
+	ask      <-chan os.Signal // somebody wants to see the progress
+	json     bool             // --json
+	given    map[string]bool  // flags on the command line itself
 }
 
 // run is the whole program: it returns the exit code.
 func run(args []string, in *os.File, out, errOut io.Writer) exit.Code {
-	e := &env{in: in, out: out, err: errOut}
+	e := &env{in: in, out: out, err: errOut, ask: progressSignal(), json: wantsJSON(args)}
 	app := newApp(e)
 	args, err := permute(app, args)
 	if err == nil {
 		e.given = given(args)
 		err = app.Run(args)
 	}
-	if err != nil && !errors.Is(err, errReported) {
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(errOut, "wl: %s\n", report.Line(strings.TrimRight(line, "\n")))
-		}
+	if err != nil {
+		e.fail(err)
 	}
 	return exit.Of(err)
+}
+
+// fail says why the exit code is not 0.
+func (e *env) fail(err error) {
+	code := exit.Of(err)
+	reported := errors.Is(err, errReported)
+	switch {
+	case e.json && reported:
+		lines{e.out}.write("exit_error", "", exitErrorOf(code, code.String()))
+	case e.json:
+		lines{e.out}.write("exit_error", "", exitErrorOf(code, err.Error()))
+	case !reported:
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(e.err, "wl: %s\n", report.Line(strings.TrimRight(line, "\n")))
+		}
+	}
 }
 
 func newApp(e *env) *cli.App {
@@ -51,7 +67,8 @@ func newApp(e *env) *cli.App {
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
 			"The drive:    wl drive init, wl drive clear, wl verify\n\n" +
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
-			"WL_DRY_RUN and so on. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
+			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +
+			"SIGUSR1 shows the progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
 			"something could not be read or delivered, 10 no such route, drive, vault or snapshot,\n" +
 			"11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
 		Commands: []*cli.Command{
@@ -123,6 +140,7 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: "state", Usage: "`DIR` with what this machine knows (default: $XDG_STATE_HOME/wl, else ~/.local/state/wl)"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only what is wrong, and what was asked for"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more"},
+		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout instead of words; nobody is asked (see docs/JSON.md)"},
 	}
 }
 

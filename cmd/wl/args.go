@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -12,13 +14,16 @@ import (
 // command, flags, "--", arguments. So flags work before the command, before
 // the arguments and after them. What stands behind "--" is an argument,
 // whatever it looks like. A flag nobody knows is left for the library to name.
-// "wl help pack" is "wl pack --help".
+// "wl help pack" is "wl pack --help", "wl --version" is "wl version".
 func permute(app *cli.App, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return args, nil
 	}
 	if len(args) > 1 && args[1] == "help" {
 		args = append(append([]string{args[0]}, args[2:]...), "--help")
+	}
+	if len(args) > 1 && args[1] == "--version" {
+		args = append([]string{args[0], "version"}, args[2:]...)
 	}
 	takesValue := valueFlags(app.Commands, map[string]bool{})
 	commands := app.Commands
@@ -57,6 +62,9 @@ func permute(app *cli.App, args []string) ([]string, error) {
 			if name := strings.TrimLeft(f, "-"); name == "help" || name == "h" {
 				return append(path, f), nil
 			}
+		}
+		if len(flags) > 0 && len(rest) == 0 {
+			return nil, exit.Errorf(exit.Usage, "a command is missing: see wl --help")
 		}
 	}
 	out := append(path, flags...)
@@ -105,4 +113,22 @@ func given(args []string) map[string]bool {
 		}
 	}
 	return names
+}
+
+// wantsJSON says whether a command line asks for --json, as far as can be seen
+// before it is understood: for errors of the command line itself.
+func wantsJSON(args []string) bool {
+	wants, _ := strconv.ParseBool(os.Getenv("WL_JSON"))
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		name, value, hasValue := strings.Cut(arg, "=")
+		if name != "--json" && name != "-json" {
+			continue
+		}
+		on, err := strconv.ParseBool(value)
+		wants = !hasValue || on || err != nil
+	}
+	return wants
 }

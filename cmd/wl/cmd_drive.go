@@ -70,6 +70,7 @@ func driveInitCommand(e *env) *cli.Command {
 			if err := machine.SawDrive(s.state, machine.Drive{ID: id, Label: label, Path: dir, LastSeen: time.Now().UTC()}); err != nil {
 				s.Verbose("this drive is not remembered: %v", err)
 			}
+			s.Summary("drive init", driveInitForm{id, textOf(label), pathOf(dir), space.Avail, space.Total})
 			s.Info("%s is a courier drive now: %s.", report.Name(dir), driveName(label, id))
 			if spaceErr == nil {
 				s.Info("%s free of %s.", report.Size(space.Avail), report.Size(space.Total))
@@ -121,6 +122,7 @@ func driveClearCommand(e *env) *cli.Command {
 			}
 			s.Rest()
 			s.sawDrive(dir)
+			s.Summary("drive clear", clearSummary(r))
 			tellCleared(s, r)
 			return nil
 		},

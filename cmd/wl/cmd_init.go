@@ -39,6 +39,7 @@ func initCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
+			s.Summary("init", initSummary(r))
 			s.Info("Route %s is made (id %s).", r.Route, short(r.RouteID))
 			for _, t := range r.Trees {
 				s.Info("  tree %s: %s", t.Name, t.Path)

@@ -84,6 +84,7 @@ func packCommand(e *env) *cli.Command {
 			}
 			s.Rest()
 			s.sawDrive(o.Drive)
+			s.Summary("pack", packSummary(r))
 			tellPacked(s, r)
 			if r.Interrupted {
 				return exit.With(exit.Interrupted, errReported)

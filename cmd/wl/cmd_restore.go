@@ -65,6 +65,7 @@ func restoreCommand(e *env) *cli.Command {
 				return stoppedBy(ctrlC, err)
 			}
 			s.Rest()
+			s.Summary("restore", restoreSummary(o, r))
 			tellRestored(s, o, r)
 			return end(r.Damaged > 0, r.Failed+r.Pending+r.Unseen > 0)
 		},

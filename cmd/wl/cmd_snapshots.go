@@ -40,6 +40,10 @@ func snapshotsCommand(e *env) *cli.Command {
 				return stoppedBy(ctrlC, err)
 			}
 			s.Rest()
+			for _, snap := range list {
+				s.Item("snapshot", snapshotItem(snap))
+			}
+			s.Summary("snapshots", snapshotsForm{len(list)})
 			if len(list) == 0 {
 				s.Info("No snapshot has come yet.")
 				return nil

@@ -79,6 +79,7 @@ func (s *session) whatStands() (routes, vaults []string, err error) {
 // tellStatus shows each; one that cannot be shown does not hide the others.
 func tellStatus(ctx context.Context, s *session, routes, vaults []string) error {
 	var failed error
+	var told statusForm
 	first := true
 	tell := func(text string, err error) {
 		if err != nil {
@@ -99,12 +100,21 @@ func tellStatus(ctx context.Context, s *session, routes, vaults []string) error 
 		r, err := home.Status(ctx, home.StatusOptions{State: s.state, Route: name, Report: s})
 		s.Rest()
 		tell(homeStatus(r), err)
+		if err == nil {
+			s.Item("route", routeItem(r))
+			told.Routes++
+		}
 	}
 	for _, dir := range vaults {
 		r, err := vault.Status(ctx, vault.StatusOptions{Vault: dir, Report: s})
 		s.Rest()
 		tell(vaultStatus(r), err)
+		if err == nil {
+			s.Item("vault", vaultItem(r))
+			told.Vaults++
+		}
 	}
+	s.Summary("status", told)
 	return failed
 }
 

@@ -53,6 +53,7 @@ func unpackCommand(e *env) *cli.Command {
 			}
 			s.Rest()
 			s.sawDrive(o.Drive)
+			s.Summary("unpack", unpackSummary(r))
 			tellUnpacked(s, r)
 			return end(r.Damaged > 0, !r.Complete())
 		},

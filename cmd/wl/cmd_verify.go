@@ -105,6 +105,7 @@ func verifyDrive(s *session, dir string) error {
 		return stoppedBy(ctrlC, err)
 	}
 	s.Rest()
+	s.Summary("verify drive", verifyDriveSummary(d.ID().String(), d.Label(), r))
 	s.Info("%s: read %s in %s, %s, %s.", driveName(d.Label(), d.ID().String()),
 		report.Count(r.Shipments, "shipment"), files(r.Files), report.Count(r.Records, "record"), report.Size(r.Bytes))
 	if r.Open > 0 {
@@ -131,6 +132,7 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 		return stoppedBy(ctrlC, err)
 	}
 	s.Rest()
+	s.Summary("verify vault", verifyVaultSummary(r))
 	s.Info("Read %s with %s, %s, and looked through %s.", report.Count(r.Containers, "container"), chunks(r.Chunks),
 		report.Size(r.Bytes), report.Count(r.Snapshots, "snapshot"))
 	if r.Damaged > 0 {

@@ -13,12 +13,14 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"waterlock/internal/exit"
 	"waterlock/internal/report"
 )
 
 const (
 	barEvery  = 300 * time.Millisecond // on a terminal
 	lineEvery = time.Minute            // elsewhere
+	jsonEvery = time.Second            // with --json
 	barWidth  = 12
 	shownLast = 10 // problems repeated at the end
 )
@@ -26,9 +28,10 @@ const (
 // console is the Reporter of the command line. Results go to stdout; progress,
 // warnings and problems to stderr. A bar is drawn where stderr is a terminal,
 // else one plain line is written a minute; --quiet leaves out both, and the
-// results' small talk.
+// results' small talk. With --json all of it is objects on stdout.
 type console struct {
 	out, err       io.Writer
+	lines          *lines // of --json; nil without
 	terminal       bool
 	quiet, verbose bool
 
@@ -43,6 +46,7 @@ type console struct {
 	bar      *progressbar.ProgressBar
 	problems []report.Problem // the first ones
 	nth      int64            // how many in all
+	summary  func()           // writes it; nil: there is none
 
 	stop     chan struct{}
 	stopped  sync.WaitGroup
@@ -54,31 +58,50 @@ func newConsole(e *env, quiet, verbose bool) *console {
 	if f, ok := e.err.(*os.File); ok {
 		k.terminal = term.IsTerminal(int(f.Fd()))
 	}
-	k.stopped.Go(k.tick)
+	if e.json {
+		k.lines, k.terminal = &lines{e.out}, false
+	}
+	k.stopped.Go(func() { k.tick(e.ask) })
 	return k
 }
 
-// tick shows the progress from time to time, and at once on the signal that
-// asks for it.
-func (k *console) tick() {
+// tick shows the progress from time to time, unless --quiet, and at once when
+// the signal asks for it, even then.
+func (k *console) tick(ask <-chan os.Signal) {
 	every := lineEvery
-	if k.terminal {
+	switch {
+	case k.lines != nil:
+		every = jsonEvery
+	case k.terminal:
 		every = barEvery
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	ask, release := progressSignal()
-	defer release()
 	for {
 		select {
 		case <-k.stop:
 			return
 		case <-ticker.C:
-			k.show(k.terminal)
+			if !k.quiet {
+				k.show(k.terminal)
+			}
 		case <-ask:
-			k.show(false)
+			k.showNow()
 		}
 	}
+}
+
+// showNow shows the progress as a line or an object, even where there is none
+// to count.
+func (k *console) showNow() {
+	k.mu.Lock()
+	idle := k.phase == ""
+	k.mu.Unlock()
+	if idle {
+		k.note("no progress to count just now")
+		return
+	}
+	k.show(false)
 }
 
 func (k *console) show(asBar bool) {
@@ -90,9 +113,11 @@ func (k *console) show(asBar bool) {
 	bytes, files := k.bytes.Load(), k.files.Load()
 	k.rate.add(time.Now(), bytes)
 	switch {
+	case k.lines != nil:
+		k.lines.write("status", "", k.progress(bytes, files))
 	case !asBar:
 		k.print(k.err, "wl: "+k.line(bytes, files))
-	case !k.quiet:
+	default:
 		if k.bar == nil {
 			k.bar = k.newBar()
 		}
@@ -133,6 +158,21 @@ func (k *console) fit(text string) string {
 	}
 	return text
 }
+
+// progress is the progress as an object.
+func (k *console) progress(bytes, files int64) progressForm {
+	p := progressForm{
+		Phase: k.phase, BytesDone: bytes, BytesTotal: k.total, FilesDone: files, FilesTotal: k.count,
+		BytesPerSecond: int64(k.rate.perSecond()), SecondsElapsed: seconds(time.Since(k.begun)),
+	}
+	if left := k.total - bytes; k.total > 0 && left > 0 && p.BytesPerSecond > 0 {
+		p.SecondsRemaining = seconds(time.Duration(float64(left) / float64(p.BytesPerSecond) * float64(time.Second)))
+	}
+	return p
+}
+
+// seconds is a duration to the millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 // line is the progress in plain words.
 func (k *console) line(bytes, files int64) string {
@@ -182,6 +222,38 @@ func (k *console) say(w io.Writer, line string) {
 	k.print(w, line)
 }
 
+// note says something of the run itself: on stderr, or as a status.
+func (k *console) note(text string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lines != nil {
+		k.lines.write("status", "", noteForm{textOf(text)})
+		return
+	}
+	k.print(k.err, "wl: "+text)
+}
+
+// Summary is what the command did, for --json; see json.go. It is written by
+// Close, so that it stands behind all else.
+func (k *console) Summary(command string, form any) {
+	if k.lines == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.summary = func() { k.lines.write("summary", command, form) }
+}
+
+// Item is one object of a listing, for --json; see json.go.
+func (k *console) Item(messageType string, form any) {
+	if k.lines == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lines.write(messageType, "", form)
+}
+
 // Phase begins a new phase.
 func (k *console) Phase(name string, totalBytes, totalFiles int64) {
 	k.mu.Lock()
@@ -196,7 +268,10 @@ func (k *console) Phase(name string, totalBytes, totalFiles int64) {
 	k.begun = time.Now()
 	k.rate = rate{}
 	k.rate.add(k.begun, 0)
-	if k.verbose {
+	switch {
+	case k.lines != nil && !k.quiet:
+		k.lines.write("status", "", k.progress(0, 0))
+	case k.lines == nil && k.verbose:
 		k.print(k.err, "wl: "+name)
 	}
 }
@@ -220,31 +295,52 @@ func (k *console) Problem(path string, err error) {
 	if len(k.problems) < shownLast {
 		k.problems = append(k.problems, p)
 	}
+	if k.lines != nil {
+		k.lines.write("error", "", errorOf(p))
+		return
+	}
 	k.print(k.err, "wl: problem: "+p.String())
 }
 
 // Warn prints a warning.
 func (k *console) Warn(format string, a ...any) {
-	k.say(k.err, "wl: note: "+fmt.Sprintf(format, a...))
+	text := fmt.Sprintf(format, a...)
+	if k.lines == nil {
+		text = "note: " + text
+	}
+	k.note(text)
 }
 
-// Info prints a result.
+// Info prints a result, for people.
 func (k *console) Info(format string, a ...any) {
-	if !k.quiet {
+	if !k.quiet && k.lines == nil {
 		k.say(k.out, fmt.Sprintf(format, a...))
 	}
 }
 
-// Answer prints what the user asked for, even with --quiet.
+// Answer prints what the user asked for, for people, even with --quiet.
 func (k *console) Answer(format string, a ...any) {
-	k.say(k.out, fmt.Sprintf(format, a...))
+	if k.lines == nil {
+		k.say(k.out, fmt.Sprintf(format, a...))
+	}
 }
 
-// Verbose prints a detail, with --verbose only.
+// Verbose tells a detail, with --verbose only.
 func (k *console) Verbose(format string, a ...any) {
 	if k.verbose {
-		k.say(k.err, "wl: "+fmt.Sprintf(format, a...))
+		k.note(fmt.Sprintf(format, a...))
 	}
+}
+
+// exit ends the process at once.
+func (k *console) exit(code exit.Code, message string) {
+	k.mu.Lock()
+	if k.lines != nil {
+		k.lines.write("exit_error", "", exitErrorOf(code, message))
+	} else {
+		k.print(k.err, "wl: "+message)
+	}
+	os.Exit(int(code))
 }
 
 // Rest ends the progress, so that results can be printed below it.
@@ -258,7 +354,7 @@ func (k *console) Rest() {
 	}
 }
 
-// Close ends the console: the first problems once more.
+// Close ends the console: the first problems once more, or the summary.
 func (k *console) Close() {
 	k.mu.Lock()
 	if k.finished {
@@ -269,7 +365,10 @@ func (k *console) Close() {
 	if k.bar != nil {
 		_ = k.bar.Clear()
 	}
-	if len(k.problems) > 0 {
+	if k.summary != nil {
+		k.summary()
+	}
+	if len(k.problems) > 0 && k.lines == nil {
 		head := report.Count(k.nth, "problem") + ":"
 		if k.nth > int64(len(k.problems)) {
 			head = fmt.Sprintf("%s, the first %d of them:", report.Count(k.nth, "problem"), len(k.problems))
@@ -312,11 +411,11 @@ func (r *rate) perSecond() float64 {
 	return float64(r.bytes[last]-r.bytes[first]) / d
 }
 
-// confirm returns the question to a person at a terminal; without one nobody
-// is asked. A closed stop channel answers no.
+// confirm returns the question to a person at a terminal; without one, and with
+// --json, nobody is asked. A closed stop channel answers no.
 func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
 	return func(question string) (yes, asked bool) {
-		if in == nil || !term.IsTerminal(int(in.Fd())) {
+		if k.lines != nil || in == nil || !term.IsTerminal(int(in.Fd())) {
 			return false, false
 		}
 		k.mu.Lock()

@@ -28,15 +28,14 @@ func catchInterrupts(k *console, text string, first func()) *interrupts {
 		case <-i.done:
 			return
 		}
-		k.say(k.err, "wl: "+text)
+		k.note(text)
 		close(stop)
 		if first != nil {
 			first()
 		}
 		select {
 		case <-i.signal:
-			k.say(k.err, "wl: stopped")
-			os.Exit(int(exit.Interrupted))
+			k.exit(exit.Interrupted, "stopped")
 		case <-i.done:
 		}
 	}()

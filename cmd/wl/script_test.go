@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 // and what each command leaves behind. Commands beside those of testscript:
 //
 //	code N wl ...         wl must exit with N
+//	json N wl ...         wl --json must exit with N, say nothing on stderr, and write
+//	                      lines as docs/JSON.md has them
 //	random FILE SIZE SEED a file of bytes that nothing makes smaller
 //	odd DIR               a file in DIR whose name is not UTF-8
 //	take DIR NAME         remember the exact state of DIR
@@ -59,6 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":    scriptCode,
+			"json":    scriptJSON(documented(t)),
 			"random":  scriptRandom,
 			"odd":     scriptOdd,
 			"take":    scriptTake,
@@ -106,6 +109,19 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func scriptJSON(tables map[string][]field) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		need(ts, neg, args, 2, "json N wl COMMAND ...")
+		scriptCode(ts, false, append(args, "--json"))
+		code, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		if errs := ts.ReadFile("stderr"); errs != "" {
+			ts.Fatalf("with --json words on stderr: %s", errs)
+		}
+		ts.Check(checkLines(tables, ts.ReadFile("stdout"), code))
 	}
 }
 

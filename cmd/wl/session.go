@@ -28,6 +28,7 @@ func begin(c *cli.Context, e *env) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.json = c.Bool("json")
 	return &session{console: newConsole(e, c.Bool("quiet"), c.Bool("verbose")), c: c, e: e, state: state}, nil
 }
 

@@ -8,9 +8,10 @@ import (
 	"syscall"
 )
 
-// progressSignal is SIGUSR1: show the progress now.
-func progressSignal() (ask <-chan os.Signal, release func()) {
+// progressSignal is SIGUSR1: show the progress now. It is caught from the start
+// of the program to its end, since the signal would else kill it.
+func progressSignal() <-chan os.Signal {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGUSR1)
-	return ch, func() { signal.Stop(ch) }
+	return ch
 }

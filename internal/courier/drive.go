@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	driveFormat   = 1
+	DriveFormat   = 1
 	maxDriveFile  = 4 << 10
 	dirPerm       = 0o755
 	maxRoutes     = 1024
@@ -64,7 +64,7 @@ func InitDrive(fsys disk.FS, label string) (*Drive, error) {
 	}
 	d := &Drive{fs: fsys, label: label, created: time.Now().UTC().Truncate(time.Second)}
 	rand.Read(d.id[:])
-	b, err := json.MarshalIndent(driveJSON{driveFormat, d.id.String(), label, d.created.Format(time.RFC3339)}, "", "  ")
+	b, err := json.MarshalIndent(driveJSON{DriveFormat, d.id.String(), label, d.created.Format(time.RFC3339)}, "", "  ")
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func (d *Drive) parse(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	if j.Format != driveFormat {
-		return fmt.Errorf("format %d, this version knows %d", j.Format, driveFormat)
+	if j.Format != DriveFormat {
+		return fmt.Errorf("format %d, this version knows %d", j.Format, DriveFormat)
 	}
 	id, err := parse16(j.ID)
 	if err != nil {

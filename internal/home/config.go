@@ -20,7 +20,7 @@ import (
 
 const (
 	configFile   = "route.toml"
-	configFormat = 1
+	ConfigFormat = 1
 
 	defaultReserve     = 1 << 30
 	defaultPackSize    = 1 << 30
@@ -124,8 +124,8 @@ func decodeConfig(data []byte) (*Config, error) {
 }
 
 func (c *Config) validate() error {
-	if c.Format != configFormat {
-		return fmt.Errorf("format %d, this wl knows format %d", c.Format, configFormat)
+	if c.Format != ConfigFormat {
+		return fmt.Errorf("format %d, this wl knows format %d", c.Format, ConfigFormat)
 	}
 	if _, err := c.routeID(); err != nil {
 		return err

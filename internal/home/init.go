@@ -71,7 +71,7 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 
 func newConfig(o InitOptions) (*Config, error) {
 	cfg := defaultConfig()
-	cfg.Format = configFormat
+	cfg.Format = ConfigFormat
 	cfg.Name = o.Name
 	if cfg.Name == "" {
 		cfg.Name = hostRouteName()

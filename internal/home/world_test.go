@@ -46,7 +46,7 @@ func newWorld(t *testing.T, trees ...string) *world {
 	var route wire.RouteID
 	copy(route[:], "route-of-a-test!")
 	cfg := defaultConfig()
-	cfg.Format, cfg.Name, cfg.RouteID, cfg.Created = configFormat, "r", route.String(), time.Unix(1750000000, 0).UTC()
+	cfg.Format, cfg.Name, cfg.RouteID, cfg.Created = ConfigFormat, "r", route.String(), time.Unix(1750000000, 0).UTC()
 	cfg.Chunker = chunkerConf{Polynomial: fmt.Sprintf("%x", pol.Polynomial), Min: 2 << 10, Max: 16 << 10, AverageBits: 12}
 	w := &world{t: t, cfg: &cfg, route: route, index: filepath.Join(tempDir(t), "index"), trees: map[string]disk.FS{}, roots: map[string]string{}}
 	w.opts = PackOptions{PackSize: 128 << 10}

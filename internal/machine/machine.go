@@ -25,7 +25,7 @@ import (
 
 const (
 	fileName = "known.json"
-	format   = 1
+	Format   = 1 // of known.json
 	maxFile  = 1 << 20
 	maxRows  = 256 // of each kind; the ones seen longest ago are forgotten
 )
@@ -69,7 +69,7 @@ func DefaultState() (string, error) {
 // Load reads what is known. A file that is missing, damaged or of a newer wl
 // reads as nothing known.
 func Load(state string) Known {
-	empty := Known{Format: format}
+	empty := Known{Format: Format}
 	name := filepath.Join(state, fileName)
 	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() || st.Size() > maxFile {
 		return empty
@@ -79,7 +79,7 @@ func Load(state string) Known {
 		return empty
 	}
 	var k Known
-	if err := json.Unmarshal(data, &k); err != nil || k.Format != format {
+	if err := json.Unmarshal(data, &k); err != nil || k.Format != Format {
 		return empty
 	}
 	return k

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	settingsFormat  = 1
+	SettingsFormat  = 1
 	maxSettingsSize = 1 << 20
 )
 
@@ -53,8 +53,8 @@ func decodeSettings(text []byte) (settings, error) {
 		}
 		return s, err
 	}
-	if s.Format != settingsFormat {
-		return s, fmt.Errorf("format %d, this program knows %d", s.Format, settingsFormat)
+	if s.Format != SettingsFormat {
+		return s, fmt.Errorf("format %d, this program knows %d", s.Format, SettingsFormat)
 	}
 	var err error
 	if s.id, err = wire.ParseRouteID(s.Route); err != nil {

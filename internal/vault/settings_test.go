@@ -8,7 +8,7 @@ import (
 
 func TestSettingsDecodeAsWritten(t *testing.T) {
 	s := settings{
-		Format: settingsFormat, Route: strings.Repeat("ab", 16), RouteName: "home \"x\"", Created: at(1).Truncate(time.Second),
+		Format: SettingsFormat, Route: strings.Repeat("ab", 16), RouteName: "home \"x\"", Created: at(1).Truncate(time.Second),
 		Name: "far", Deletions: DeletionsKeep, Trees: map[string]string{"photos": "/mnt/a b", "a.b c": "/x"},
 	}
 	text, err := s.encode()

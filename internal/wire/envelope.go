@@ -71,7 +71,7 @@ const (
 )
 
 const (
-	version  = 1
+	Version  = 1 // of the format
 	sealHash = 1 // the only seal so far: a checksum
 )
 
@@ -88,7 +88,7 @@ func Seal(k Kind, route RouteID, body []byte) []byte {
 	}
 	b := make([]byte, 0, len(body)+Overhead)
 	b = append(b, magic[:]...)
-	b = binary.LittleEndian.AppendUint16(b, version)
+	b = binary.LittleEndian.AppendUint16(b, Version)
 	b = append(b, byte(k), sealHash, 0, 0, 0, 0)
 	b = append(b, route[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(body)))
@@ -109,8 +109,8 @@ func Open(k Kind, b []byte) (route RouteID, body []byte, err error) {
 	if len(b) < envelopeHead {
 		return route, nil, &Error{ErrLength, int64(len(b)), "a head of 40 bytes", fmt.Sprintf("%d bytes", len(b))}
 	}
-	if v := binary.LittleEndian.Uint16(b[8:]); v != version {
-		return route, nil, &Error{ErrVersion, 8, fmt.Sprint(version), fmt.Sprint(v)}
+	if v := binary.LittleEndian.Uint16(b[8:]); v != Version {
+		return route, nil, &Error{ErrVersion, 8, fmt.Sprint(Version), fmt.Sprint(v)}
 	}
 	if Kind(b[10]) != k {
 		return route, nil, &Error{ErrKind, 10, k.String(), Kind(b[10]).String()}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"time"
+
+	"waterlock/internal/home"
+)
+
+// The forms of what internal/home tells; see json.go.
+
+// listOf is the forms of a list, never null.
+func listOf[T, F any](in []T, form func(T) F) []F {
+	out := make([]F, 0, len(in))
+	for _, x := range in {
+		out = append(out, form(x))
+	}
+	return out
+}
+
+// numbers is a list of numbers, never null.
+func numbers(in []uint64) []uint64 { return append([]uint64{}, in...) }
+
+type treeForm struct {
+	Tree string `json:"tree"`
+	pathForm
+}
+
+type initForm struct {
+	Route     string     `json:"route"`
+	RouteID   string     `json:"route_id"`
+	Config    string     `json:"config"`
+	ConfigB64 []byte     `json:"config_b64,omitempty"`
+	Trees     []treeForm `json:"trees"`
+}
+
+func initSummary(r home.InitResult) initForm {
+	return initForm{
+		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
+		Trees: listOf(r.Trees, func(t home.Tree) treeForm { return treeForm{textOf(t.Name), pathOf(t.Path)} }),
+	}
+}
+
+type packForm struct {
+	Route          string        `json:"route"`
+	RouteID        string        `json:"route_id"`
+	DriveID        string        `json:"drive_id"`
+	DriveLabel     string        `json:"drive_label"`
+	DryRun         bool          `json:"dry_run"`
+	Snapshot       uint64        `json:"snapshot"`
+	SnapshotID     string        `json:"snapshot_id"`
+	Time           time.Time     `json:"time,omitzero"`
+	Shipment       string        `json:"shipment"`
+	Resumed        bool          `json:"resumed"`
+	Finished       []uint64      `json:"finished"`
+	Receipts       []uint64      `json:"receipts"`
+	Cleared        int           `json:"cleared"`
+	Recarried      int           `json:"recarried"`
+	RecarriedBytes int64         `json:"recarried_bytes"`
+	Files          int64         `json:"files"`
+	Dirs           int64         `json:"dirs"`
+	Others         int64         `json:"others"`
+	Bytes          int64         `json:"bytes"`
+	ToReadFiles    int64         `json:"to_read_files"`
+	ToReadBytes    int64         `json:"to_read_bytes"`
+	ReadFiles      int64         `json:"read_files"`
+	ReadBytes      int64         `json:"read_bytes"`
+	MovedFiles     int64         `json:"moved_files"`
+	NewChunks      int64         `json:"new_chunks"`
+	NewBytes       int64         `json:"new_bytes"`
+	ShipmentBytes  int64         `json:"shipment_bytes"`
+	PendingFiles   int64         `json:"pending_files"`
+	PendingBytes   int64         `json:"pending_bytes"`
+	PendingWhy     string        `json:"pending_why"`
+	Unseen         int64         `json:"unseen"`
+	Problems       int64         `json:"problems"`
+	WantsGone      int64         `json:"wants_gone"`
+	Stopped        []stoppedForm `json:"stopped"`
+	Interrupted    bool          `json:"interrupted"`
+	ReadBack       string        `json:"read_back"`
+	FreeBytes      int64         `json:"free_bytes"`
+}
+
+type stoppedForm struct {
+	Tree   string `json:"tree"`
+	Reason string `json:"reason"`
+	Flag   string `json:"flag"`
+	Never  bool   `json:"never"`
+}
+
+func packSummary(r home.PackResult) packForm {
+	return packForm{
+		Route: r.Route, RouteID: r.RouteID, DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel), DryRun: r.DryRun,
+		Snapshot: r.Snapshot, SnapshotID: r.SnapID, Time: stamp(r.Time), Shipment: r.Shipment, Resumed: r.Resumed,
+		Finished: numbers(r.Finished), Receipts: numbers(r.Receipts), Cleared: r.Cleared, Recarried: r.Recarried, RecarriedBytes: r.RecarriedBytes,
+		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes,
+		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved,
+		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
+		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
+		Unseen: r.Unseen, Problems: r.Problems, WantsGone: r.WantsGone,
+		Stopped: listOf(r.Stopped, func(t home.StoppedTree) stoppedForm {
+			return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
+		}),
+		Interrupted: r.Interrupted, ReadBack: string(r.ReadBack), FreeBytes: r.Free,
+	}
+}
+
+type routeForm struct {
+	Route           string             `json:"route"`
+	RouteID         string             `json:"route_id"`
+	Config          string             `json:"config"`
+	ConfigB64       []byte             `json:"config_b64,omitempty"`
+	Snapshot        uint64             `json:"snapshot"`
+	SnapshotTime    time.Time          `json:"snapshot_time,omitzero"`
+	ArrivedSnapshot uint64             `json:"arrived_snapshot"`
+	Vault           string             `json:"vault"`
+	Receipt         uint64             `json:"receipt"`
+	ReceiptTime     time.Time          `json:"receipt_time,omitzero"`
+	VaultFreeBytes  int64              `json:"vault_free_bytes"`
+	VaultTotalBytes int64              `json:"vault_total_bytes"`
+	WantedChunks    int64              `json:"wanted_chunks"`
+	Trees           []treeStatusForm   `json:"trees"`
+	Drives          []driveStatusForm  `json:"drives"`
+	Shipments       []shipmentStatForm `json:"shipments"`
+}
+
+type treeStatusForm struct {
+	Tree string `json:"tree"`
+	pathForm
+	Files        int64     `json:"files"`
+	Bytes        int64     `json:"bytes"`
+	HeldFiles    int64     `json:"held_files"`
+	HeldBytes    int64     `json:"held_bytes"`
+	AboardFiles  int64     `json:"aboard_files"`
+	AboardBytes  int64     `json:"aboard_bytes"`
+	PendingFiles int64     `json:"pending_files"`
+	PendingBytes int64     `json:"pending_bytes"`
+	Unseen       int64     `json:"unseen"`
+	Stopped      string    `json:"stopped"`
+	LastSeen     time.Time `json:"last_seen,omitzero"`
+}
+
+type driveStatusForm struct {
+	DriveID         string    `json:"drive_id"`
+	DriveLabel      string    `json:"drive_label"`
+	LastSeen        time.Time `json:"last_seen,omitzero"`
+	AboardSnapshots []uint64  `json:"aboard_snapshots"`
+	AboardBytes     int64     `json:"aboard_bytes"`
+	Open            bool      `json:"open"`
+}
+
+type shipmentStatForm struct {
+	Snapshot   uint64    `json:"snapshot"`
+	Shipment   string    `json:"shipment"`
+	DriveLabel string    `json:"drive_label"`
+	Time       time.Time `json:"time,omitzero"`
+	Bytes      int64     `json:"bytes"`
+	State      string    `json:"state"`
+}
+
+func routeItem(r home.StatusResult) routeForm {
+	return routeForm{
+		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
+		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotAt), ArrivedSnapshot: r.Arrived,
+		Vault: textOf(r.Vault), Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt),
+		VaultFreeBytes: r.VaultFree, VaultTotalBytes: r.VaultTotal, WantedChunks: r.Wants,
+		Trees:     listOf(r.Trees, treeStatusOf),
+		Drives:    listOf(r.Drives, driveStatusOf),
+		Shipments: listOf(r.Shipments, shipmentStatOf),
+	}
+}
+
+func treeStatusOf(t home.TreeStatus) treeStatusForm {
+	return treeStatusForm{
+		Tree: textOf(t.Tree), pathForm: pathOf(t.Path), Files: t.Files, Bytes: t.Bytes,
+		HeldFiles: t.HeldFiles, HeldBytes: t.HeldBytes, AboardFiles: t.AboardFiles, AboardBytes: t.AboardBytes,
+		PendingFiles: t.PendingFiles, PendingBytes: t.PendingBytes,
+		Unseen: t.Unseen, Stopped: textOf(t.Stopped), LastSeen: stamp(t.LastSeen),
+	}
+}
+
+func driveStatusOf(d home.DriveStatus) driveStatusForm {
+	return driveStatusForm{
+		DriveID: d.ID, DriveLabel: textOf(d.Label), LastSeen: stamp(d.LastSeen),
+		AboardSnapshots: numbers(d.Aboard), AboardBytes: d.Bytes, Open: d.Open,
+	}
+}
+
+func shipmentStatOf(s home.ShipmentStatus) shipmentStatForm {
+	return shipmentStatForm{
+		Snapshot: s.Snapshot, Shipment: s.Shipment, DriveLabel: textOf(s.Drive),
+		Time: stamp(s.Time), Bytes: s.Bytes, State: s.State,
+	}
+}
+
+type clearForm struct {
+	DriveID    string        `json:"drive_id"`
+	DriveLabel string        `json:"drive_label"`
+	Cleared    []clearedForm `json:"cleared"`
+	Kept       int           `json:"kept"`
+	Asked      bool          `json:"asked"`
+	Refused    bool          `json:"refused"`
+	FreedBytes int64         `json:"freed_bytes"`
+	FreeBytes  int64         `json:"free_bytes"`
+}
+
+type clearedForm struct {
+	Route    string `json:"route"`
+	Snapshot uint64 `json:"snapshot"`
+	Shipment string `json:"shipment"`
+	Bytes    int64  `json:"bytes"`
+}
+
+func clearSummary(r home.ClearResult) clearForm {
+	return clearForm{
+		DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel),
+		Cleared: listOf(r.Cleared, func(c home.ClearedShipment) clearedForm {
+			return clearedForm{textOf(c.Route), c.Snapshot, c.Shipment, c.Bytes}
+		}),
+		Kept: r.Kept, Asked: r.Asked, Refused: r.Refused, FreedBytes: r.Freed, FreeBytes: r.Free,
+	}
+}
+
+// statusForm counts the objects that wl status wrote.
+type statusForm struct {
+	Routes int `json:"routes"`
+	Vaults int `json:"vaults"`
+}
+
+// driveInitForm is the drive that wl drive init made.
+type driveInitForm struct {
+	DriveID    string `json:"drive_id"`
+	DriveLabel string `json:"drive_label"`
+	pathForm
+	FreeBytes  int64 `json:"free_bytes,omitempty"`
+	TotalBytes int64 `json:"total_bytes,omitempty"`
+}

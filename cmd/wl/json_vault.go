@@ -1,0 +1,228 @@
+package main
+
+import (
+	"time"
+
+	"waterlock/internal/courier"
+	"waterlock/internal/vault"
+)
+
+// The forms of what internal/vault and the check of a drive tell; see json.go.
+
+type vaultInitForm struct {
+	pathForm
+	Route       string     `json:"route"`
+	RouteID     string     `json:"route_id"`
+	Trees       []treeForm `json:"trees"`
+	ReceiptTold bool       `json:"receipt_told"`
+}
+
+func vaultInitSummary(r vault.InitResult) vaultInitForm {
+	return vaultInitForm{pathOf(r.Path), textOf(r.Route), r.RouteID, listOf(r.Trees, treePlaceOf), r.DriveTold}
+}
+
+func treePlaceOf(t vault.TreePlace) treeForm { return treeForm{textOf(t.Tree), pathOf(t.Path)} }
+
+type unpackForm struct {
+	Route           string    `json:"route"`
+	Shipments       int       `json:"shipments"`
+	ShipmentsAgain  int       `json:"shipments_again"`
+	ShipmentsOpen   int       `json:"shipments_open"`
+	Snapshot        uint64    `json:"snapshot"`
+	SnapshotTime    time.Time `json:"snapshot_time,omitzero"`
+	SnapshotArrived bool      `json:"snapshot_arrived"`
+	SnapshotWhole   bool      `json:"snapshot_whole"`
+	WrittenFiles    int64     `json:"written_files"`
+	WrittenBytes    int64     `json:"written_bytes"`
+	Linked          int64     `json:"linked"`
+	Metadata        int64     `json:"metadata"`
+	Others          int64     `json:"others"`
+	BehindFiles     int64     `json:"behind_files"`
+	BehindBytes     int64     `json:"behind_bytes"`
+	WaitingFiles    int64     `json:"waiting_files"`
+	Pending         int64     `json:"pending"`
+	Unseen          int64     `json:"unseen"`
+	NotKept         int64     `json:"not_kept"`
+	GoneFiles       int64     `json:"gone_files"`
+	GoneBytes       int64     `json:"gone_bytes"`
+	DeletedFiles    int64     `json:"deleted_files"`
+	DeletedBytes    int64     `json:"deleted_bytes"`
+	GoneKeptWhy     string    `json:"gone_kept_why"`
+	ForeignFiles    int64     `json:"foreign_files"`
+	HistoryChunks   int64     `json:"history_chunks"`
+	HistoryBytes    int64     `json:"history_bytes"`
+	HistoryTotal    int64     `json:"history_total_bytes"`
+	Damaged         int64     `json:"damaged"`
+	FailedFiles     int64     `json:"failed_files"`
+	WantedChunks    int64     `json:"wanted_chunks"`
+	AwaitedChunks   int64     `json:"awaited_chunks"`
+	Receipt         uint64    `json:"receipt"`
+	ReceiptTold     bool      `json:"receipt_told"`
+}
+
+func unpackSummary(r vault.UnpackResult) unpackForm {
+	return unpackForm{
+		Route: textOf(r.Route), Shipments: r.Shipments, ShipmentsAgain: r.Again, ShipmentsOpen: r.Open,
+		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotTime), SnapshotArrived: r.SnapshotArrived, SnapshotWhole: r.SnapshotWhole,
+		WrittenFiles: r.Written, WrittenBytes: r.WrittenBytes, Linked: r.Linked, Metadata: r.Metadata, Others: r.Others,
+		BehindFiles: r.Behind, BehindBytes: r.BehindBytes, WaitingFiles: r.Waiting,
+		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
+		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
+		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign,
+		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal,
+		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
+		Receipt: r.Receipt, ReceiptTold: r.Told,
+	}
+}
+
+type snapshotForm struct {
+	Snapshot      uint64             `json:"snapshot"`
+	SnapshotID    string             `json:"snapshot_id"`
+	Time          time.Time          `json:"time,omitzero"`
+	Host          string             `json:"host"`
+	Trees         []snapshotTreeForm `json:"trees"`
+	Files         int64              `json:"files"`
+	Dirs          int64              `json:"dirs"`
+	Others        int64              `json:"others"`
+	Bytes         int64              `json:"bytes"`
+	Arrived       bool               `json:"arrived"`
+	Whole         bool               `json:"whole"`
+	Pending       int64              `json:"pending"`
+	Unseen        int64              `json:"unseen"`
+	Stopped       []string           `json:"stopped"`
+	LackingChunks int64              `json:"lacking_chunks"`
+	Waits         string             `json:"waits"`
+}
+
+type snapshotTreeForm struct {
+	Tree      string `json:"tree"`
+	Source    string `json:"source"`
+	SourceB64 []byte `json:"source_b64,omitempty"`
+	Files     int64  `json:"files"`
+	Bytes     int64  `json:"bytes"`
+}
+
+func snapshotItem(s vault.SnapshotInfo) snapshotForm {
+	return snapshotForm{
+		Snapshot: s.Number, SnapshotID: s.ID, Time: stamp(s.Time), Host: textOf(s.Host),
+		Trees: listOf(s.Trees, func(t vault.TreeInfo) snapshotTreeForm {
+			return snapshotTreeForm{textOf(t.Tree), textOf(t.Source), exactly(t.Source), t.Files, t.Bytes}
+		}),
+		Files: s.Files, Dirs: s.Dirs, Others: s.Others, Bytes: s.Bytes, Arrived: s.Arrived, Whole: s.Whole,
+		Pending: s.Pending, Unseen: s.Unseen, Stopped: listOf(s.Stopped, textOf),
+		LackingChunks: s.Lacking, Waits: textOf(s.Waits),
+	}
+}
+
+// snapshotsForm counts the objects that wl snapshots wrote.
+type snapshotsForm struct {
+	Snapshots int `json:"snapshots"`
+}
+
+type restoreForm struct {
+	Snapshot     uint64    `json:"snapshot"`
+	SnapshotID   string    `json:"snapshot_id"`
+	SnapshotTime time.Time `json:"snapshot_time,omitzero"`
+	Target       string    `json:"target"`
+	TargetB64    []byte    `json:"target_b64,omitempty"`
+	DryRun       bool      `json:"dry_run"`
+	Files        int64     `json:"files"`
+	Dirs         int64     `json:"dirs"`
+	Others       int64     `json:"others"`
+	Bytes        int64     `json:"bytes"`
+	AlreadyThere int64     `json:"already_there"`
+	Failed       int64     `json:"failed"`
+	Pending      int64     `json:"pending"`
+	Unseen       int64     `json:"unseen"`
+	Damaged      int64     `json:"damaged"`
+}
+
+func restoreSummary(o vault.RestoreOptions, r vault.RestoreResult) restoreForm {
+	return restoreForm{
+		Snapshot: r.Snapshot, SnapshotID: r.SnapshotID, SnapshotTime: stamp(r.SnapshotTime),
+		Target: textOf(o.Target), TargetB64: exactly(o.Target), DryRun: o.DryRun,
+		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes, AlreadyThere: r.AlreadyThere,
+		Failed: r.Failed, Pending: r.Pending, Unseen: r.Unseen, Damaged: r.Damaged,
+	}
+}
+
+type verifyVaultForm struct {
+	Sound               bool  `json:"sound"`
+	Containers          int64 `json:"containers"`
+	Chunks              int64 `json:"chunks"`
+	Bytes               int64 `json:"bytes"`
+	Damaged             int64 `json:"damaged"`
+	Repaired            int64 `json:"repaired"`
+	MissingPaths        int64 `json:"missing_paths"`
+	ForeignPaths        int64 `json:"foreign_paths"`
+	Snapshots           int64 `json:"snapshots"`
+	UnreadableSnapshots int64 `json:"unreadable_snapshots"`
+	LackingChunks       int64 `json:"lacking_chunks"`
+	WantedChunks        int64 `json:"wanted_chunks"`
+}
+
+func verifyVaultSummary(r vault.VerifyResult) verifyVaultForm {
+	return verifyVaultForm{
+		Sound: r.Sound(), Containers: r.Containers, Chunks: r.Chunks, Bytes: r.Bytes, Damaged: r.Damaged, Repaired: r.Repaired,
+		MissingPaths: r.Missing, ForeignPaths: r.Foreign, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
+		LackingChunks: r.Lacking, WantedChunks: r.Wants,
+	}
+}
+
+type verifyDriveForm struct {
+	Sound         bool   `json:"sound"`
+	DriveID       string `json:"drive_id"`
+	DriveLabel    string `json:"drive_label"`
+	Shipments     int64  `json:"shipments"`
+	ShipmentsOpen int64  `json:"shipments_open"`
+	Files         int64  `json:"files"`
+	Records       int64  `json:"records"`
+	Bytes         int64  `json:"bytes"`
+	DamagedFiles  int64  `json:"damaged_files"`
+	MissingFiles  int64  `json:"missing_files"`
+	DamagedChunks int64  `json:"damaged_chunks"`
+	Problems      int64  `json:"problems"`
+	ReadBack      string `json:"read_back"`
+}
+
+func verifyDriveSummary(id, label string, r courier.VerifyResult) verifyDriveForm {
+	readBack := "cold"
+	if r.Warm {
+		readBack = "warm"
+	}
+	return verifyDriveForm{
+		Sound: r.Problems == 0, DriveID: id, DriveLabel: textOf(label),
+		Shipments: r.Shipments, ShipmentsOpen: r.Open, Files: r.Files, Records: r.Records, Bytes: r.Bytes,
+		DamagedFiles: r.DamagedFiles, MissingFiles: r.MissingFiles, DamagedChunks: r.DamagedChunks,
+		Problems: r.Problems, ReadBack: readBack,
+	}
+}
+
+type vaultForm struct {
+	pathForm
+	Route         string         `json:"route"`
+	RouteID       string         `json:"route_id"`
+	Trees         []treeForm     `json:"trees"`
+	Snapshots     []snapshotForm `json:"snapshots"`
+	Receipt       uint64         `json:"receipt"`
+	ReceiptTime   time.Time      `json:"receipt_time,omitzero"`
+	WantedChunks  int64          `json:"wanted_chunks"`
+	AwaitedChunks int64          `json:"awaited_chunks"`
+	MirrorBytes   int64          `json:"mirror_bytes"`
+	HistoryBytes  int64          `json:"history_bytes"`
+	KeptBytes     int64          `json:"kept_bytes"`
+	StagingBytes  int64          `json:"staging_bytes"`
+	ForeignBytes  int64          `json:"foreign_bytes"`
+	FreeBytes     int64          `json:"free_bytes"`
+	TotalBytes    int64          `json:"total_bytes"`
+}
+
+func vaultItem(r vault.StatusResult) vaultForm {
+	return vaultForm{
+		pathForm: pathOf(r.Path), Route: textOf(r.Route), RouteID: r.RouteID,
+		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
+		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
+		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
+		FreeBytes: r.Free, TotalBytes: r.Total,
+	}
+}
