@@ -167,7 +167,7 @@ func (s *Store) writeContent(ctx context.Context, f disk.File, e *snapshot.Entry
 		}
 		if p.plain == nil {
 			off += p.hole
-			return hashZeros(ctx, h, p.hole)
+			return snapshot.HashZeros(ctx, h, p.hole)
 		}
 		if n, err := f.WriteAt(p.plain, off); err != nil {
 			return err
@@ -270,28 +270,19 @@ func roomFor(buf []byte, n int64) []byte {
 	return buf[:0]
 }
 
-var zeros [256 << 10]byte
-
-func hashZeros(ctx context.Context, h *chunk.ContentHasher, n int64) error {
-	for n > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		k := min(n, int64(len(zeros)))
-		h.Write(zeros[:k])
-		n -= k
+// readBuffer is a buffer to read a file with, kept in pb.
+func readBuffer(pb *[]byte) []byte {
+	if cap(*pb) < 1<<20 {
+		*pb = make([]byte, 1<<20)
 	}
-	return nil
+	return (*pb)[:cap(*pb)]
 }
 
 // copyBuffered reads r to its end into w.
 func copyBuffered(ctx context.Context, w io.Writer, r io.Reader) error {
 	pb := buffers.Get().(*[]byte)
 	defer buffers.Put(pb)
-	if cap(*pb) < 1<<20 {
-		*pb = make([]byte, 1<<20)
-	}
-	buf := (*pb)[:cap(*pb)]
+	buf := readBuffer(pb)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

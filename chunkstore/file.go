@@ -3,7 +3,6 @@ package chunkstore
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"waterlock/index"
 	"waterlock/internal/chunk"
@@ -174,13 +173,11 @@ func (b *Batch) adoptable(ctx context.Context, v *volume, at *place, e *snapshot
 
 // readSum reads a file cold and returns the hash of its content.
 func readSum(ctx context.Context, f disk.FS, name string) (sum chunk.ContentHash, err error) {
-	_, err = disk.ReadBack(f, name, func(r io.Reader) error {
-		h := chunk.NewContentHasher()
-		if err := copyBuffered(ctx, h, r); err != nil {
-			return err
-		}
-		sum = h.Sum()
-		return nil
+	_, err = disk.ReadBack(f, name, func(r disk.File) (err error) {
+		pb := buffers.Get().(*[]byte)
+		defer buffers.Put(pb)
+		sum, err = snapshot.HashFile(ctx, r, readBuffer(pb))
+		return err
 	})
 	return sum, err
 }

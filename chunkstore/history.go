@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"waterlock/index"
 	"waterlock/internal/chunk"
@@ -187,7 +186,7 @@ func (h *histPack) close() (pack.Summary, error) {
 
 // checkPack reads the pack cold and compares its digest.
 func (s *Store) checkPack(h *histPack, sum pack.Summary) error {
-	_, err := disk.ReadBack(s.cfg.Vault, h.name, func(r io.Reader) error {
+	_, err := disk.ReadBack(s.cfg.Vault, h.name, func(r disk.File) error {
 		d := chunk.NewDigester()
 		if err := copyBuffered(context.Background(), d, r); err != nil {
 			return err

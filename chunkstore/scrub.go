@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/pack"
+	"waterlock/snapshot"
 )
 
 // scrubber is one run of Scrub.
@@ -350,6 +350,13 @@ func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
 	return sc.settle(c, bad)
 }
 
+// between hashes what lies between two chunks of a plain file: holes, as a rule.
+func (sc *scrubber) between(h *chunk.ContentHasher, file disk.File, off, end int64) error {
+	pb := buffers.Get().(*[]byte)
+	defer buffers.Put(pb)
+	return snapshot.HashRange(sc.ctx, h, file, off, end, readBuffer(pb))
+}
+
 // plain reads a plain file from end to end: each chunk against its ID, the
 // whole, with its holes, against its hash.
 func (sc *scrubber) plain(c index.Container, name string, file disk.File) error {
@@ -365,7 +372,7 @@ func (sc *scrubber) plain(c index.Container, name string, file disk.File) error 
 			return err
 		}
 		if at > off {
-			gap = cmpErr(gap, copyBuffered(sc.ctx, h, io.NewSectionReader(file, off, at-off)))
+			gap = cmpErr(gap, sc.between(h, file, off, at))
 		}
 		*pb = roomFor(*pb, int64(n))
 		p := index.Place{Container: c.ID, Offset: at, StoredLen: n, PlainLen: n, ReadAt: now}
@@ -395,7 +402,7 @@ func (sc *scrubber) plain(c index.Container, name string, file disk.File) error 
 	}
 	if len(bad) == 0 {
 		if off < c.Size {
-			gap = cmpErr(gap, copyBuffered(sc.ctx, h, io.NewSectionReader(file, off, c.Size-off)))
+			gap = cmpErr(gap, sc.between(h, file, off, c.Size))
 		}
 		if err := sc.ctx.Err(); err != nil {
 			return err

@@ -47,7 +47,7 @@
 //	extents
 //	 uvarint  how many                       4,096 in an item, 8,388,608 in a list
 //	          each: uvarint length*2, 32 chunk ID   1 byte to 8 MiB
-//	            or: uvarint length*2+1, a hole      never two in a row
+//	            or: uvarint length*2+1, a hole      never two in a row; 2^46 in all
 //
 // A name has 1 to 255 bytes, none of them NUL or '/', and is neither "." nor
 // "..". All other bytes are legal, also where Windows would take the name for

@@ -23,6 +23,7 @@ const (
 	MaxXattrBytes = 2 << 20  // bytes of all attributes of an entry, names included
 	MaxExtents    = 8 << 20  // extents of a content list, and of the carried chunks
 	MaxSize       = 1 << 62  // bytes of a file
+	MaxHoles      = 1 << 46  // bytes of all holes of a content: zeros are hashed, too, which takes hours here
 )
 
 // ErrEntry is an entry that breaks the rules of this package.
@@ -151,7 +152,7 @@ func validExtents(list []Extent) error {
 	if len(list) > MaxExtents {
 		return fmt.Errorf("%w: %d extents, at most %d allowed", ErrEntry, len(list), MaxExtents)
 	}
-	var total int64
+	var total, holes int64
 	for i, x := range list {
 		if err := x.validate(); err != nil {
 			return err
@@ -162,13 +163,19 @@ func validExtents(list []Extent) error {
 		if total += x.Length; total > MaxSize {
 			return fmt.Errorf("%w: extents of more than %d bytes", ErrEntry, int64(MaxSize))
 		}
+		if x.Hole {
+			holes += x.Length
+		}
+	}
+	if holes > MaxHoles {
+		return fmt.Errorf("%w: holes of %d bytes, at most %d allowed", ErrEntry, holes, int64(MaxHoles))
 	}
 	return nil
 }
 
 func (x Extent) validate() error {
 	switch {
-	case x.Hole && (x.Length < 1 || x.Length > MaxSize || !x.ID.IsZero()):
+	case x.Hole && (x.Length < 1 || x.Length > MaxHoles || !x.ID.IsZero()):
 		return fmt.Errorf("%w: hole of %d bytes", ErrEntry, x.Length)
 	case !x.Hole && (x.Length < 1 || x.Length > chunk.MaxSize || x.ID.IsZero()):
 		return fmt.Errorf("%w: chunk %s of %d bytes", ErrEntry, x.ID, x.Length)

@@ -82,7 +82,7 @@ func (m memory) setContent(e *Entry, data []byte) {
 	e.Size, e.Hash, e.Content = int64(len(data)), chunk.SumContent(data), nil
 	for part := range slices.Chunk(data, piece) {
 		x := Extent{Length: int64(len(part))}
-		if bytes.Equal(part, zeros[:len(part)]) {
+		if bytes.Equal(part, make([]byte, len(part))) {
 			x.Hole = true
 			if n := len(e.Content); n > 0 && e.Content[n-1].Hole {
 				e.Content[n-1].Length += x.Length

@@ -111,6 +111,7 @@ func TestEntryValidate(t *testing.T) {
 		"huge extent":          func(t []*Entry) { t[2].Content[0].Length = chunk.MaxSize + 1 },
 		"hole with ID":         func(t []*Entry) { t[2].Content[6].ID[0] = 1 },
 		"two holes":            func(t []*Entry) { t[2].Content = append(t[2].Content, Extent{Hole: true, Length: 1}) },
+		"endless holes":        func(t []*Entry) { t[2].Content[6].Length = MaxHoles + 1 },
 		"overflow":             func(t []*Entry) { t[2].Content[6].Length = MaxSize },
 		"no target":            func(t []*Entry) { t[3].Target = "" },
 		"target with NUL":      func(t []*Entry) { t[3].Target = "a\x00" },

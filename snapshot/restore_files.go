@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"waterlock/internal/chunk"
@@ -205,7 +204,7 @@ func (r *restorer) fillFile(f disk.File, e *Entry) error {
 			return err
 		}
 		if x.Hole {
-			if err := r.hashZeros(hash, x.Length); err != nil {
+			if err := HashZeros(r.ctx, hash, x.Length); err != nil {
 				return err
 			}
 		} else {
@@ -233,41 +232,17 @@ func (r *restorer) fillFile(f disk.File, e *Entry) error {
 	return nil
 }
 
-var zeros [1 << 20]byte
-
-func (r *restorer) hashZeros(hash io.Writer, n int64) error {
-	for n > 0 {
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-		part := min(n, int64(len(zeros)))
-		hash.Write(zeros[:part])
-		n -= part
-	}
-	return nil
-}
-
 // readBack hashes a file as it is on the medium.
-func (r *restorer) readBack(dir disk.FS, name string) (chunk.ContentHash, error) {
-	hash := chunk.NewContentHasher()
+func (r *restorer) readBack(dir disk.FS, name string) (hash chunk.ContentHash, err error) {
 	if r.copyBuf == nil {
 		r.copyBuf = make([]byte, 256<<10)
 	}
-	_, err := disk.ReadBack(dir, name, func(f io.Reader) error {
-		_, err := io.CopyBuffer(hash, readerFunc(func(p []byte) (int, error) {
-			if err := r.ctx.Err(); err != nil {
-				return 0, err
-			}
-			return f.Read(p)
-		}), r.copyBuf)
+	_, err = disk.ReadBack(dir, name, func(f disk.File) (err error) {
+		hash, err = HashFile(r.ctx, f, r.copyBuf)
 		return err
 	})
-	return hash.Sum(), err
+	return hash, err
 }
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // flush puts the files of the batch into their places:
 //

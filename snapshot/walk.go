@@ -42,6 +42,19 @@ type Node struct {
 	stat disk.Stat
 }
 
+// smallFile is a size up to which file systems may keep content elsewhere than
+// in blocks.
+const smallFile = 64 << 10
+
+// DataSize is an estimate of how many bytes of a file are not holes. A file
+// system that compresses may have fewer blocks than that.
+func (n *Node) DataSize() int64 {
+	if n.Entry.Kind != disk.KindFile || n.Entry.Size <= smallFile {
+		return n.Entry.Size
+	}
+	return min(n.Entry.Size, n.stat.Alloc)
+}
+
 // Fill reads the extended attributes into the entry. Where it fails, the
 // entry has none.
 func (n *Node) Fill() error {

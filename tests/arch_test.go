@@ -36,6 +36,7 @@ var never = map[string][]string{
 var homes = map[string][]string{
 	"github.com/dgraph-io/badger":     {"index"},
 	"github.com/zeebo/blake3":         {"internal/chunk"},
+	"lukechampine.com/blake3":         {"internal/chunk"},
 	"github.com/restic/chunker":       {"internal/chunk"},
 	"github.com/klauspost/compress":   {"pack"},
 	"github.com/urfave/cli":           {"cmd/wl"},

@@ -8,29 +8,6 @@ import (
 	"github.com/zeebo/blake3"
 )
 
-// ContentHash is the BLAKE3-256 of the whole logical content of a file, holes
-// read as zeros: what b3sum prints. The zero ContentHash stands for content
-// that is not known.
-type ContentHash [32]byte
-
-// String returns the hash as 64 lower-case hex digits.
-func (h ContentHash) String() string { return hex.EncodeToString(h[:]) }
-
-// IsZero reports whether no content is known.
-func (h ContentHash) IsZero() bool { return h == ContentHash{} }
-
-// ParseContentHash reads what String wrote.
-func ParseContentHash(s string) (ContentHash, error) {
-	var h ContentHash
-	if err := parseHex(h[:], s); err != nil {
-		return ContentHash{}, fmt.Errorf("content hash %q: %w", s, err)
-	}
-	return h, nil
-}
-
-// SumContent is the content hash of content held in memory.
-func SumContent(p []byte) ContentHash { return ContentHash(sum256(p)) }
-
 // Digest is the BLAKE3-256 of the bytes of one file of ours.
 type Digest [32]byte
 
@@ -51,16 +28,6 @@ func ParseDigest(s string) (Digest, error) {
 
 // SumDigest is the digest of a file held in memory.
 func SumDigest(p []byte) Digest { return Digest(sum256(p)) }
-
-// ContentHasher computes the ContentHash of a file written to it.
-type ContentHasher struct{ hasher }
-
-// NewContentHasher returns a hasher of no content yet.
-func NewContentHasher() *ContentHasher { return &ContentHasher{newHasher()} }
-
-// Sum returns the hash of what was written since the last Reset. More may be
-// written afterwards.
-func (h *ContentHasher) Sum() ContentHash { return ContentHash(h.sum()) }
 
 // Digester computes the Digest of a file of ours written to it.
 type Digester struct{ hasher }

@@ -108,7 +108,7 @@ func testReadBackIsCold(t *testing.T, image, dir string) {
 		t.Logf("a plain read saw the medium already (%v): nothing is shown by this", err)
 	}
 	var got []byte
-	c, err := disk.ReadBack(fsys, "file", func(r io.Reader) (err error) {
+	c, err := disk.ReadBack(fsys, "file", func(r disk.File) (err error) {
 		got, err = io.ReadAll(r)
 		return err
 	})

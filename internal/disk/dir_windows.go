@@ -168,7 +168,7 @@ func (d *dir) Stat(name string) (st Stat, err error) {
 
 // statOf has no inode: Windows gives it only to open files.
 func statOf(fi os.FileInfo) Stat {
-	st := Stat{Mode: uint32(fi.Mode().Perm()), Size: fi.Size(), MTime: TimeOf(fi.ModTime()), Nlink: 1}
+	st := Stat{Mode: uint32(fi.Mode().Perm()), Size: fi.Size(), Alloc: fi.Size(), MTime: TimeOf(fi.ModTime()), Nlink: 1}
 	st.CTime = st.MTime
 	if sys, ok := fi.Sys().(*syscall.Win32FileAttributeData); ok {
 		ns := sys.CreationTime.Nanoseconds()

@@ -28,14 +28,14 @@ func ReadAll(fsys FS, name string, max int64) ([]byte, error) {
 	return data, err
 }
 
-// ReadBack hands the contents of a file to fn as they are on the medium, or,
+// ReadBack hands a file to fn with its contents as they are on the medium, or,
 // where that cannot be had, says that the read-back was warm. The file must
 // have been synced.
 //
 //	open, fadvise(DONTNEED), read …, fadvise(DONTNEED), close
 //
 // The second advice leaves the cache to files that are read again.
-func ReadBack(fsys FS, name string, fn func(r io.Reader) error) (Coldness, error) {
+func ReadBack(fsys FS, name string, fn func(f File) error) (Coldness, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return 0, err

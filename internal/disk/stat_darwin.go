@@ -34,6 +34,7 @@ func statOf(s *unix.Stat_t) Stat {
 		UID:   s.Uid,
 		GID:   s.Gid,
 		Size:  s.Size,
+		Alloc: s.Blocks * 512,
 		MTime: Time{s.Mtim.Sec, int32(s.Mtim.Nsec)},
 		CTime: Time{s.Ctim.Sec, int32(s.Ctim.Nsec)},
 		BTime: Time{s.Btim.Sec, int32(s.Btim.Nsec)},

@@ -62,6 +62,7 @@ func statx(dirfd int, base string, flags int) (Stat, error) {
 		UID:   s.Uid,
 		GID:   s.Gid,
 		Size:  int64(s.Size),
+		Alloc: int64(s.Blocks) * 512,
 		MTime: Time{s.Mtime.Sec, int32(s.Mtime.Nsec)},
 		CTime: Time{s.Ctime.Sec, int32(s.Ctime.Nsec)},
 		Ino:   s.Ino,

@@ -59,6 +59,7 @@ type Stat struct {
 	Mode     uint32 // permissions, setuid, setgid, sticky: 07777
 	UID, GID uint32
 	Size     int64
+	Alloc    int64 // bytes it takes on the disk, as the file system tells it
 	MTime    Time
 	CTime    Time
 	BTime    Time // of birth; zero where it is not known

@@ -3,6 +3,7 @@ package home
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -136,6 +137,60 @@ func TestSparseFilesKeepTheirHoles(t *testing.T) {
 	}
 	if holes < 10<<20 || res.BytesRead > 1<<20 {
 		t.Skipf("this file system keeps no holes: %d bytes in holes, %d read", holes, res.BytesRead)
+	}
+}
+
+// hollow has one file that is nothing but a hole.
+type hollow struct {
+	disk.FS
+	name string
+	size int64
+}
+
+func (h *hollow) Stat(name string) (disk.Stat, error) {
+	st, err := h.FS.Stat(name)
+	if name == h.name {
+		st.Size = h.size
+	}
+	return st, err
+}
+
+func (h *hollow) Open(name string) (disk.File, error) {
+	f, err := h.FS.Open(name)
+	if err != nil || name != h.name {
+		return f, err
+	}
+	return &hollowFile{f, h.size}, nil
+}
+
+type hollowFile struct {
+	disk.File
+	size int64
+}
+
+func (f *hollowFile) Stat() (disk.Stat, error) {
+	st, err := f.File.Stat()
+	st.Size = f.size
+	return st, err
+}
+
+func (f *hollowFile) Data(int64) (int64, int64, error) { return 0, 0, io.EOF }
+
+// A file whose zeros would take days to hash is named and holds up nothing.
+func TestAnEndlessHoleStopsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.write("endless", 0, 1)
+	w.write("other", 5000, 2)
+	w.trees["docs"] = &hollow{w.trees["docs"], "endless", snapshot.MaxHoles + 1}
+	settleClock()
+	res := w.pack()
+	if res.Problems != 1 || res.Unseen != 1 {
+		t.Errorf("%d problems, %d unseen: %v", res.Problems, res.Unseen, w.rep.Problems())
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	if e := v.entries(v.newest, "docs"); !e["endless"].Unseen || e["other"].Hash.IsZero() {
+		t.Errorf("%+v, %+v", e["endless"], e["other"])
 	}
 }
 

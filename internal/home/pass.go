@@ -302,7 +302,7 @@ func (p *pass) admits(n *snapshot.Node, prev *snapshot.ScanEntry) (bool, error) 
 	if p.r.stopRequested() {
 		return false, nil
 	}
-	need := n.Entry.Size
+	need := n.DataSize()
 	if need <= p.pipe.left() {
 		return true, nil
 	}

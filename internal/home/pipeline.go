@@ -267,10 +267,7 @@ func (p *pipeline) step(j *job) error {
 		}
 		return err
 	case jobHole:
-		if !w.cut.Load() {
-			w.content = append(w.content, snapshot.Extent{Hole: true, Length: j.length})
-			writeZeros(w.hasher, j.length)
-		}
+		return p.hole(w, j.length)
 	case jobRestart:
 		w.content, w.hasher = nil, chunk.NewContentHasher()
 	case jobFinish:
@@ -343,12 +340,24 @@ func (p *pipeline) finishFile(j *job) error {
 // emptyHash is the hash of no content.
 var emptyHash = chunk.SumContent(nil)
 
-var zeros [64 << 10]byte
-
-func writeZeros(h *chunk.ContentHasher, n int64) {
-	for n > 0 && h != nil {
-		k := min(n, int64(len(zeros)))
-		h.Write(zeros[:k])
+// hole appends a hole to the content of its file. Where the hasher has no table of zeros any more it takes minutes a TiB.
+func (p *pipeline) hole(w *fileWork, n int64) error {
+	if w.cut.Load() {
+		return nil
+	}
+	w.content = append(w.content, snapshot.Extent{Hole: true, Length: n})
+	for n > 0 {
+		select {
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		case <-p.r.o.Stop:
+			w.cut.Store(true)
+			return nil
+		default:
+		}
+		k := w.hasher.Zeros(n)
+		p.r.rep.Add(k, 0)
 		n -= k
 	}
+	return nil
 }

@@ -109,7 +109,7 @@ func (e *readError) Unwrap() error { return e.err }
 // content sends the first size bytes of a file: each range of data is split on its own, holes go by their length. It
 // returns how many bytes there were.
 func (p *pass) content(f disk.File, size int64, w *fileWork) (int64, error) {
-	at := int64(0)
+	at, holes := int64(0), int64(0)
 	for at < size {
 		start, end := at, size
 		if size > minHole {
@@ -119,10 +119,13 @@ func (p *pass) content(f disk.File, size int64, w *fileWork) (int64, error) {
 			}
 		}
 		if start > at {
+			if holes += start - at; holes > snapshot.MaxHoles {
+				return 0, &readError{fmt.Errorf("its holes add up to %s or more, at most %s can be hashed; leave the file out or make it smaller",
+					report.Size(holes), report.Size(snapshot.MaxHoles))}
+			}
 			if err := p.pipe.send(&job{kind: jobHole, file: w, length: start - at}); err != nil {
 				return 0, err
 			}
-			p.progress(start - at)
 		}
 		if start >= size {
 			return size, nil

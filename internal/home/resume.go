@@ -307,7 +307,7 @@ func (r *run) adopt(dir, name string) bool {
 		r.rep.Verbose("%v", err)
 		return false
 	}
-	how, err := disk.ReadBack(fs, dir+"/"+name, func(rd io.Reader) error {
+	how, err := disk.ReadBack(fs, dir+"/"+name, func(rd disk.File) error {
 		_, err := io.Copy(onlyWriter{digest}, onlyReader{rd})
 		return err
 	})

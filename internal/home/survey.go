@@ -191,7 +191,7 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 		s.metaBytes += itemBytes(e) + itemSlack
 		return
 	}
-	s.metaBytes += itemBytes(&n.Entry) + itemSlack + extentBytes*(n.Entry.Size/s.averageChunk+2)
+	s.metaBytes += itemBytes(&n.Entry) + itemSlack + extentBytes*(n.DataSize()/s.averageChunk+2)
 	if prev != nil {
 		s.metaBytes += itemBytes(&prev.Entry) // it may end as pending and keep the previous content
 	}

@@ -78,7 +78,7 @@ func readBackPack(fs disk.FS, dir string, s *sealedPack) (disk.Coldness, error) 
 	if err != nil {
 		return 0, err
 	}
-	return disk.ReadBack(fs, dir+"/"+s.name, func(r io.Reader) error {
+	return disk.ReadBack(fs, dir+"/"+s.name, func(r disk.File) error {
 		return compareDigest(r, s.sum.Size, s.sum.Digest)
 	})
 }

@@ -222,7 +222,7 @@ var dataCases = []conformanceCase{
 		write(t, fsys, "f", "contents")
 		must(t, fsys.SyncFiles([]string{"f"}))
 		var got []byte
-		_, err := disk.ReadBack(fsys, "f", func(r io.Reader) (err error) {
+		_, err := disk.ReadBack(fsys, "f", func(r disk.File) (err error) {
 			got, err = io.ReadAll(r)
 			return err
 		})
@@ -230,7 +230,7 @@ var dataCases = []conformanceCase{
 		if string(got) != "contents" {
 			t.Errorf("read %q", got)
 		}
-		_, err = disk.ReadBack(fsys, "f", func(io.Reader) error { return disk.ErrReadBack })
+		_, err = disk.ReadBack(fsys, "f", func(disk.File) error { return disk.ErrReadBack })
 		wantErr(t, err, disk.ErrReadBack)
 	}},
 }

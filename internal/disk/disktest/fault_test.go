@@ -99,7 +99,7 @@ func TestFlipOnReadBack(t *testing.T) {
 	}
 	write(t, d, "bad2", "data")
 	var got []byte
-	_, err = disk.ReadBack(f, "d/bad2", func(r io.Reader) (err error) {
+	_, err = disk.ReadBack(f, "d/bad2", func(r disk.File) (err error) {
 		got, err = io.ReadAll(r)
 		return err
 	})

@@ -222,6 +222,11 @@ func (n *inode) stat() disk.Stat {
 		Kind: n.kind, Mode: n.now.mode, UID: n.now.uid, GID: n.now.gid, Size: n.now.size,
 		MTime: n.now.mtime, CTime: n.ctime, BTime: n.btime, Ino: n.ino, Dev: 1, Nlink: uint64(n.nlink),
 	}
+	for _, p := range n.now.pages {
+		if p != nil {
+			st.Alloc += pageSize
+		}
+	}
 	switch n.kind {
 	case disk.KindSymlink:
 		st.Size = int64(len(n.target))
