@@ -3,7 +3,6 @@ package snapshot
 import (
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 
 	"waterlock/internal/chunk"
@@ -43,6 +42,7 @@ type StreamReader struct {
 	chunks []StreamRef
 	get    Getter
 	at     string // entries before this path are passed over
+	heads  bool   // of long content lists only the first item is read, and none is given out
 
 	next    int // index of the chunk after the one in items
 	items   *itemDecoder
@@ -67,15 +67,7 @@ func NewStreamReaderAt(t TreeRecord, g Getter, path string) *StreamReader {
 	if path == "" {
 		return r
 	}
-	// The last chunk that begins before path, or with it.
-	n := sort.Search(len(t.Chunks), func(i int) bool {
-		c := ComparePaths(t.Chunks[i].FirstPath, path)
-		return c > 0 || c == 0 && t.Chunks[i].Continues
-	})
-	r.at = path
-	if n > 1 {
-		r.next, r.known, r.skip = n-1, false, true
-	}
+	r.SkipTo(path)
 	return r
 }
 
@@ -97,7 +89,7 @@ func (r *StreamReader) Next() (*Entry, error) {
 func (r *StreamReader) read() (*Entry, error) {
 	for {
 		if r.items == nil {
-			if r.next == len(r.chunks) && !r.partial {
+			if !r.partial && r.next == len(r.chunks) {
 				return nil, io.EOF
 			}
 			if err := r.open(); err != nil {
@@ -182,13 +174,18 @@ func (r *StreamReader) take(d *itemDecoder) (whole bool, err error) {
 		return false, fmt.Errorf("%w: more than %d extents", ErrEntry, MaxExtents)
 	}
 	r.last = d.last
-	if d.continued {
+	if d.continued && r.heads {
+		r.passContent()
+	} else if d.continued {
 		return false, nil
 	}
 	if err := r.cur.validateFields(); err != nil {
 		return false, err
 	}
 	r.partial = false
+	if r.heads {
+		r.cur.Content, r.cur.Carried = r.cur.Content[:0], r.cur.Carried[:0]
+	}
 	return true, nil
 }
 
