@@ -165,7 +165,7 @@ func (s *Store) sweepStaging() error {
 
 // sweepParts removes packs that were never finished: nothing counts on them.
 func (s *Store) sweepParts() error {
-	return s.eachPack(func(name, ext string, n index.ContainerID) error {
+	return eachPack(s.cfg.Vault, func(name, ext string, n index.ContainerID) error {
 		if ext != partExt {
 			return nil
 		}
@@ -175,17 +175,17 @@ func (s *Store) sweepParts() error {
 
 // eachPack calls fn for each file of the packs directory that has a name of
 // ours; name is as catalog rows have it.
-func (s *Store) eachPack(fn func(name, ext string, n index.ContainerID) error) error {
-	dirs, err := s.cfg.Vault.ReadDir(packsDir)
+func eachPack(vault disk.FS, fn func(name, ext string, n index.ContainerID) error) error {
+	dirs, err := vault.ReadDir(packsDir)
 	if err != nil {
 		return err
 	}
 	for i := range dirs.Len() {
 		dir := dirs.At(i)
-		if len(dir) != 2 || !isDir(s.cfg.Vault, packsDir+"/"+dir) {
+		if len(dir) != 2 || !isDir(vault, packsDir+"/"+dir) {
 			continue
 		}
-		names, err := s.cfg.Vault.ReadDir(packsDir + "/" + dir)
+		names, err := vault.ReadDir(packsDir + "/" + dir)
 		if err != nil {
 			return err
 		}
@@ -296,7 +296,7 @@ func (s *Store) rebuild(ctx context.Context, in *installs) error {
 
 // rebuildPacks enters the history packs by their tables.
 func (s *Store) rebuildPacks(ctx context.Context) error {
-	return s.eachPack(func(name, ext string, n index.ContainerID) error {
+	return eachPack(s.cfg.Vault, func(name, ext string, n index.ContainerID) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
