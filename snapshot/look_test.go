@@ -271,7 +271,7 @@ func TestSweepSeesEveryPathOfEverySnapshot(t *testing.T) {
 		for range trees {
 			gaps = append(gaps, nil)
 		}
-		err := sweep.Run(SweepOptions{Get: g, Match: match,
+		err := sweep.Run(SweepOptions{Get: g, Match: match, Next: never,
 			Read: func(n int64) { bytes += n },
 			Gap: func(gap *GapError, in []Span) {
 				if !lost[gap.ID] {
@@ -337,6 +337,8 @@ func TestSweepSeesEveryPathOfEverySnapshot(t *testing.T) {
 	})
 }
 
+func never() error { return nil }
+
 // What two snapshots share is not fetched to compare them.
 func TestSweepSkipsWhatSnapshotsShare(t *testing.T) {
 	all := memory{}
@@ -356,7 +358,7 @@ func TestSweepSkipsWhatSnapshotsShare(t *testing.T) {
 	sweep.Add(&now, "")
 	g := newCounting(all)
 	var changed []string
-	err = sweep.Run(SweepOptions{Get: g, Match: func(string) bool { return true },
+	err = sweep.Run(SweepOptions{Get: g, Match: func(string) bool { return true }, Next: never,
 		Skip: func(in []Span) bool { return in[0] == Span{0, 1} },
 		Read: func(int64) {}, Gap: func(g *GapError, _ []Span) { t.Error(g) },
 		Path: func(path string, v []Version, _ func(int) bool) error {

@@ -52,7 +52,12 @@ type SweepOptions struct {
 	Gap func(g *GapError, in []Span)
 	// Read is told the size of each stream chunk that was read.
 	Read func(bytes int64)
+	// Next is asked before each stream chunk; its error ends the sweep.
+	Next func() error
 }
+
+// Snapshots is how many were added.
+func (s *Sweep) Snapshots() int { return len(s.rows) }
 
 // Add appends a snapshot: what of its tree covers the path under, or nothing
 // where it does not have the tree.
@@ -116,6 +121,9 @@ func (s *Sweep) Run(o SweepOptions) error {
 	r := &sweeping{Sweep: s, o: o, gaps: make([]GapError, len(s.rows))}
 	for _, i := range order {
 		c := &s.chunks[i]
+		if err := o.Next(); err != nil {
+			return err
+		}
 		if err := r.flush(c.ref.FirstPath, false); err != nil {
 			return err
 		}
