@@ -137,27 +137,20 @@ func partsOf(record *snapshot.Record, paths []string) (parts, error) {
 	at := map[string]int{}
 	whole := map[string]bool{}
 	for _, path := range paths {
-		name, rest, _ := strings.Cut(strings.Trim(filepath.ToSlash(path), "/"), "/")
-		t, ok := record.Tree(name)
-		if !ok {
-			var names []string
-			for _, t := range record.Trees {
-				names = append(names, report.Name(t.Name))
-			}
-			return p, exit.Errorf(exit.NotFound, "snapshot %d has no tree %s; paths begin with a tree: %s", record.Number, report.Name(name), strings.Join(names, ", "))
+		t, rest, err := inTree(record, path)
+		if err != nil {
+			return p, err
 		}
+		name := t.Name
 		i, seen := at[name]
 		if !seen {
 			i = len(p.list)
 			at[name] = i
 			p.list = append(p.list, part{tree: *t})
 		}
-		if rest = strings.Trim(rest, "/"); rest == "" {
+		if rest == "" {
 			whole[name] = true
 			continue
-		}
-		if err := snapshot.ValidPath(rest); err != nil {
-			return p, exit.With(exit.Usage, err)
 		}
 		p.list[i].paths = append(p.list[i].paths, rest)
 	}
@@ -167,6 +160,21 @@ func partsOf(record *snapshot.Record, paths []string) (parts, error) {
 		}
 	}
 	return p, nil
+}
+
+// inTree finds the tree that a path begins with, and the path within it.
+func inTree(record *snapshot.Record, path string) (t *snapshot.TreeRecord, rest string, err error) {
+	name, rest, _ := strings.Cut(strings.Trim(filepath.ToSlash(path), "/"), "/")
+	t, ok := record.Tree(name)
+	if !ok {
+		var names []string
+		for _, t := range record.Trees {
+			names = append(names, report.Name(t.Name))
+		}
+		return nil, "", exit.Errorf(exit.NotFound, "snapshot %d has no tree %s; paths begin with a tree: %s", record.Number, report.Name(name), strings.Join(names, ", "))
+	}
+	rest = strings.Trim(rest, "/")
+	return t, rest, exit.With(exit.Usage, snapshot.ValidPath(rest))
 }
 
 func (v *vault) restoreTree(ctx context.Context, p part, target string, o RestoreOptions, rep report.Reporter) (snapshot.RestoreResult, error) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"waterlock/internal/courier"
-	"waterlock/internal/report"
 )
 
 // Snapshots lists the snapshots of a vault, oldest first.
@@ -60,7 +59,7 @@ func snapshotInfo(c *courier.Commit, a arrival) SnapshotInfo {
 		s.Pending += t.Totals.Pending
 		s.Unseen += t.Totals.Unseen
 		if t.Stopped != "" {
-			s.Stopped = append(s.Stopped, report.Name(t.Name)+": "+report.Name(t.Stopped))
+			s.Stopped = append(s.Stopped, stoppedText(&t))
 		}
 	}
 	var waits []string
