@@ -65,6 +65,7 @@ func newApp(e *env) *cli.App {
 		Usage: "carry a home server's changes to an offsite vault on a drive, and bring earlier states back",
 		Description: "At home:      wl init, wl pack, wl status\n" +
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
+			"Looking:      wl ls, wl find, wl diff, wl cat\n" +
 			"The drive:    wl drive init, wl drive clear, wl verify\n\n" +
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
 			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +
@@ -73,7 +74,7 @@ func newApp(e *env) *cli.App {
 			"11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
 		Commands: []*cli.Command{
 			initCommand(e), driveCommand(e), packCommand(e),
-			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), restoreCommand(e),
+			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
 			verifyCommand(e), statusCommand(e), versionCommand(e),
 		},
 		Writer:          e.out,

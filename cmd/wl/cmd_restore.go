@@ -25,7 +25,7 @@ func restoreCommand(e *env) *cli.Command {
 			"wl restore --snapshot 2026-03-01 --target /tmp/back documents/letters/will.odt"),
 		Flags: []cli.Flag{
 			vaultFlag(),
-			&cli.StringFlag{Name: "snapshot", Aliases: []string{"s"}, Usage: "`WHICH` snapshot: latest, a number, an id, or a time"},
+			snapshotFlag(),
 			&cli.StringFlag{Name: "target", Aliases: []string{"t"}, Usage: "`DIR` to write into"},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace files in DIR that differ"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be restored; write nothing"},

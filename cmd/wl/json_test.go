@@ -57,6 +57,14 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl verify drive", func(r courier.VerifyResult) verifyDriveForm { return verifyDriveSummary("", "", r) }),
 	formOf("snapshot", snapshotItem),
 	form[snapshotsForm]("summary of wl snapshots"),
+	form[entryForm]("entry"),
+	formOf("summary of wl ls", lsSummary),
+	form[foundForm]("found"),
+	formOf("summary of wl find", findSummary),
+	form[changeForm]("change"),
+	formOf("summary of wl diff", diffSummary),
+	form[contentForm]("content"),
+	formOf("summary of wl cat", catSummary),
 	formOf("route", routeItem),
 	formOf("vault", vaultItem),
 	form[statusForm]("summary of wl status"),
@@ -134,6 +142,8 @@ func kindOf(t reflect.Type) (kind string, inner reflect.Type) {
 		return "base64", nil
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOf(t.Elem())
 	case reflect.String:
 		return "string", nil
 	case reflect.Bool:

@@ -15,3 +15,11 @@ func progressSignal() <-chan os.Signal {
 	signal.Notify(ch, syscall.SIGUSR1)
 	return ch
 }
+
+// keepBrokenPipe makes a write to a pipe that nobody reads an error of the
+// write, not the end of the process.
+func keepBrokenPipe() (release func()) {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGPIPE)
+	return func() { signal.Stop(ch) }
+}
