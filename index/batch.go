@@ -25,6 +25,7 @@ type op struct {
 	row
 	kind      opKind
 	container ContainerID
+	offset    int64 // of opDropPlaceAt
 }
 
 type opKind uint8
@@ -32,6 +33,7 @@ type opKind uint8
 const (
 	opRow           opKind = iota
 	opDropPlace            // key is that of the place
+	opDropPlaceAt          // the same, if it is at the offset; what lies there in any case
 	opDropContainer        // with all rows of its chunks
 )
 
@@ -68,6 +70,11 @@ func (b *Batch) AddPlace(id chunk.ID, p Place) {
 // DropPlace forgets the place of a chunk in a container.
 func (b *Batch) DropPlace(id chunk.ID, container ContainerID) {
 	b.add(op{kind: opDropPlace, row: row{key: placeKey(id, container)}, container: container})
+}
+
+// DropPlaceAt forgets that a chunk lies at one offset of a container.
+func (b *Batch) DropPlaceAt(id chunk.ID, container ContainerID, offset int64) {
+	b.add(op{kind: opDropPlaceAt, row: row{key: placeKey(id, container)}, container: container, offset: offset})
 }
 
 // PutContainer notes a container, or where it lies now.
@@ -169,7 +176,10 @@ func (c *Catalog) apply(ops []op) error {
 				added[string(o.key)] = len(rows)
 			}
 			rows = append(rows, o.row)
-		case opDropPlace:
+		case opDropPlace, opDropPlaceAt:
+			if o.kind == opDropPlaceAt {
+				rows = append(rows, row{key: reverseKey(o.container, o.offset)})
+			}
 			value, err := []byte(nil), error(nil)
 			if i, ok := added[string(o.key)]; ok {
 				value = rows[i].value
@@ -185,6 +195,9 @@ func (c *Catalog) apply(ops []op) error {
 			p, err := decodePlace(o.key, value)
 			if err != nil {
 				return err
+			}
+			if o.kind == opDropPlaceAt && p.Offset != o.offset {
+				continue
 			}
 			added[string(o.key)] = len(rows)
 			rows = append(rows, row{key: o.key}, row{key: reverseKey(o.container, p.Offset)})

@@ -81,17 +81,18 @@ var (
 	modelPaths = []string{"", "x", "x/y", "x/y/z", "x-y", "x.y", "x0", "xy", "\x01", "\xff/\xff", "x/\x01"}
 )
 
-// changes draws one change of a batch and makes it in the model too. Each
-// offset holds one chunk for ever, as in a real container.
+// changes draws one change of a batch and makes it in the model too. An
+// offset only ever holds the one chunk.
 func (m *catalogModel) change(t *rapid.T, b *Batch) {
 	id := rapid.IntRange(0, modelChunks-1).Draw(t, "chunk")
 	k := ContainerID(rapid.IntRange(1, modelContainers).Draw(t, "container"))
 	tree := rapid.SampledFrom(modelTrees).Draw(t, "tree")
 	path := rapid.SampledFrom(modelPaths).Draw(t, "path")
 	n := rapid.Uint64().Draw(t, "n")
-	switch rapid.IntRange(0, 11).Draw(t, "change") {
+	off := int64(id)<<33 + rapid.Int64Range(0, 1).Draw(t, "where") // a chunk may lie in a container twice
+	switch rapid.IntRange(0, 12).Draw(t, "change") {
 	case 0, 1, 2:
-		p := Place{Container: k, Offset: int64(id) << 33, StoredLen: uint32(n), PlainLen: uint32(n >> 32), Encoding: uint8(n % 3), ReadAt: int64(n)}
+		p := Place{Container: k, Offset: off, StoredLen: uint32(n), PlainLen: uint32(n >> 32), Encoding: uint8(n % 3), ReadAt: int64(n)}
 		b.AddPlace(tid(id), p)
 		m.places[placeRef{id, k}] = p
 		m.reverse[offsetRef{k, p.Offset}] = id
@@ -138,6 +139,12 @@ func (m *catalogModel) change(t *rapid.T, b *Batch) {
 	case 11:
 		b.PutArrived(n % 5)
 		m.arrived[n%5] = true
+	case 12:
+		b.DropPlaceAt(tid(id), k, off)
+		delete(m.reverse, offsetRef{k, off})
+		if m.places[placeRef{id, k}].Offset == off {
+			delete(m.places, placeRef{id, k})
+		}
 	}
 }
 

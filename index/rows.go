@@ -59,7 +59,7 @@ type Container struct {
 	ID      ContainerID
 	Kind    ContainerKind
 	Tree    string // "" for packs
-	Name    string // path in the tree's mirror, or the name in kept, staging or packs
+	Name    string // path in the tree's mirror, also of a file that grows for it, or the name in kept or packs
 	Ino     uint64
 	Size    int64
 	MSec    int64
