@@ -27,7 +27,7 @@ type Volume struct {
 	Store  string // directory of staging, kept and foreign within FS
 }
 
-// Config is what a Store needs to know. Zero values of the last three mean the
+// Config is what a Store needs to know. Zero values of the last four mean the
 // defaults.
 type Config struct {
 	Vault    disk.FS // the root of the vault's directory, for packs and install records
@@ -36,6 +36,7 @@ type Config struct {
 	IndexDir string // directory of the catalog, on a disk of this machine
 	Report   report.Reporter
 	PackSize int64            // history packs are closed at this size
+	GrowFrom int64            // a file begins to grow with so many bytes; fewer go to history
 	Now      func() time.Time // the clock
 }
 
@@ -65,6 +66,9 @@ type Action struct {
 	Tree  string
 	Path  string          // of Remove; Install takes the entry's
 	Entry *snapshot.Entry // of Install; Add keeps no reference to it
+	// Stopgap: of Install, an older version that the path shows until the one
+	// that grows for it is whole.
+	Stopgap bool
 }
 
 // Way is how an action was done.
@@ -87,6 +91,7 @@ type Result struct {
 	Path    string
 	Way     Way
 	Bytes   int64  // written, for Assembled
+	Grown   int64  // bytes that the file which grows for the path got, where chunks are lacking
 	Foreign string // where a file in the way that nobody here wrote was moved
 	Kept    int64  // bytes of an old version that left the mirror for the kept ones
 	Err     error  // nil when the path is as the action wanted it
@@ -164,6 +169,9 @@ type CompactOptions struct {
 	// Needed reports whether a retained snapshot names the chunk. Nil: all
 	// are needed.
 	Needed func(chunk.ID) (bool, error)
+	// Awaited reports whether a file that grows for a path may yet be whole
+	// one day. Nil: all may.
+	Awaited func(tree, path string) bool
 }
 
 // CompactResult is what Compact did.

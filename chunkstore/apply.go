@@ -78,6 +78,13 @@ func (o *overlay) take(a *action) error {
 		o.cont[a.cont] = nil
 		return nil
 	}
+	if a.kind == actGrow {
+		o.cont[a.cont] = &index.Container{
+			ID: a.cont, Kind: index.Staging, Tree: a.tree, Name: a.path, Ino: a.node.ino, Size: a.node.size,
+			MSec: a.node.mtime.Sec, MNsec: a.node.mtime.Nsec,
+		}
+		return nil
+	}
 	if a.old == oldKeep {
 		c, err := o.container(a.oldID)
 		if err != nil {
@@ -167,6 +174,8 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 		switch {
 		case a.kind == actDrop:
 			b.DropContainer(a.cont)
+		case a.kind == actGrow:
+			addGrown(b, a, readAt)
 		case a.fresh:
 			addContent(b, a, readAt)
 		case a.cont != 0 && was == nil:
@@ -193,6 +202,11 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 	b.SetMeta(metaInstalled, []byte(fmt.Sprint(rec.seq)))
 	if err := b.Commit(); err != nil {
 		return err
+	}
+	for i := range rec.acts {
+		if !void[i] {
+			s.growing.take(&rec.acts[i])
+		}
 	}
 	if rec.next > 1 {
 		s.cat.RaiseContainer(rec.next - 1)
@@ -222,5 +236,16 @@ func addContent(b *index.Batch, a *action, readAt int64) {
 			b.AddPlace(x.ID, index.Place{Container: a.cont, Offset: off, StoredLen: n, PlainLen: n, ReadAt: readAt})
 		}
 		off += x.Length
+	}
+}
+
+// addGrown enters what became of a growing file.
+func addGrown(b *index.Batch, a *action, readAt int64) {
+	for _, p := range a.gone {
+		b.DropPlaceAt(p.id, a.cont, p.off)
+	}
+	for _, p := range a.grown {
+		n := uint32(p.len)
+		b.AddPlace(p.id, index.Place{Container: a.cont, Offset: p.off, StoredLen: n, PlainLen: n, ReadAt: readAt})
 	}
 }

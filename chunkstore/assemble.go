@@ -21,7 +21,12 @@ const assemblies = 5
 func (b *Batch) prepareContent(ctx context.Context, v *volume, it *item) error {
 	a := &it.act
 	if err := b.s.allThere(a.entry); err != nil {
-		return err
+		return b.growInstead(ctx, v, it, err)
+	}
+	if !it.stopgap {
+		if ok, err := b.prepareGrown(ctx, v, it); ok || err != nil {
+			return err
+		}
 	}
 	if err := b.s.room(v.shelf, dataSize(a.entry)); err != nil {
 		return err
@@ -33,6 +38,19 @@ func (b *Batch) prepareContent(ctx context.Context, v *volume, it *item) error {
 	}
 	it.do, it.res.Way, it.res.Bytes = true, Assembled, a.entry.Size
 	return nil
+}
+
+// growInstead takes what is at hand of a file that lacks chunks.
+func (b *Batch) growInstead(ctx context.Context, v *volume, it *item, lacking error) error {
+	if !errors.Is(lacking, ErrLacking) || it.stopgap {
+		return lacking
+	}
+	var err error
+	it.res.Grown, err = b.s.grow(ctx, v, it.act.entry, it.act.entry.Content)
+	if err != nil && !errors.Is(err, ErrNoRoom) {
+		return err
+	}
+	return lacking
 }
 
 // dataSize is the number of bytes of an entry that are not holes.
@@ -123,26 +141,13 @@ func (s *Store) assemble(ctx context.Context, v *volume, a *action) error {
 		err = fmt.Errorf("chunks are right, but the content is not that of hash %x", a.entry.Hash[:8])
 	}
 	if err == nil {
-		err = s.setMeta(v.FS, name, a.entry)
+		err = s.dress(v, a)
 	}
 	if err == nil {
-		var st disk.Stat
-		if st, err = v.FS.Stat(name); err == nil {
-			a.node = inodeOf(st)
-			return nil
-		}
+		return nil
 	}
 	_ = removeIfThere(v.FS, name)
-	var c *ChunkError
-	switch {
-	case disk.IsNoSpace(err):
-		return fmt.Errorf("%w: %w", ErrNoRoom, err)
-	case errors.As(err, &c) && errors.Is(err, ErrNoPlace):
-		lack := &LackingError{}
-		lack.add(c.ID)
-		return fmt.Errorf("%w: %w", lack, err)
-	}
-	return err
+	return assembleError(err)
 }
 
 // piece is a chunk on its way from its place into a file.
@@ -178,7 +183,7 @@ func (s *Store) writeContent(ctx context.Context, f disk.File, e *snapshot.Entry
 		off += int64(len(p.plain))
 		return nil
 	}
-	if err := s.pieces(ctx, e, put); err != nil {
+	if err := s.pieces(ctx, e.Content, put); err != nil {
 		return sum, err
 	}
 	if n := len(e.Content); n > 0 && e.Content[n-1].Hole {
@@ -193,7 +198,7 @@ func (s *Store) writeContent(ctx context.Context, f disk.File, e *snapshot.Entry
 const aheadFrom = 4
 
 // pieces calls put for each extent in order.
-func (s *Store) pieces(ctx context.Context, e *snapshot.Entry, put func(piece) error) error {
+func (s *Store) pieces(ctx context.Context, content []snapshot.Extent, put func(piece) error) error {
 	get := func(x *snapshot.Extent, buf []byte) piece {
 		if x.Hole {
 			return piece{hole: x.Length, buf: buf}
@@ -210,11 +215,11 @@ func (s *Store) pieces(ctx context.Context, e *snapshot.Entry, put func(piece) e
 		}
 		return piece{plain: plain, buf: buf}
 	}
-	if len(e.Content) < aheadFrom {
+	if len(content) < aheadFrom {
 		pb := buffers.Get().(*[]byte)
 		defer buffers.Put(pb)
-		for i := range e.Content {
-			p := get(&e.Content[i], *pb)
+		for i := range content {
+			p := get(&content[i], *pb)
 			if p.buf != nil {
 				*pb = p.buf[:0]
 			}
@@ -235,14 +240,14 @@ func (s *Store) pieces(ctx context.Context, e *snapshot.Entry, put func(piece) e
 	go func() {
 		defer wg.Done()
 		defer close(ready)
-		for i := range e.Content {
+		for i := range content {
 			var buf []byte
 			select {
 			case buf = <-free:
 			case <-ctx.Done():
 				return
 			}
-			p := get(&e.Content[i], buf)
+			p := get(&content[i], buf)
 			select {
 			case ready <- p:
 			case <-ctx.Done():

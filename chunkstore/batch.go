@@ -34,7 +34,10 @@ type Batch struct {
 type item struct {
 	act action
 	do  bool // there is something to be done
-	res Result
+	// stopgap: not the version that grows for the path
+	stopgap bool
+	grown   *growth // the file that grew for the path is what is staged
+	res     Result
 }
 
 // NewBatch begins a batch. One batch at a time.
@@ -97,7 +100,7 @@ func (b *Batch) Add(ctx context.Context, a Action) error {
 	if b.done {
 		return errors.New("batch is done")
 	}
-	it := &item{res: Result{Op: a.Op, Tree: a.Tree, Path: a.Path}}
+	it := &item{res: Result{Op: a.Op, Tree: a.Tree, Path: a.Path}, stopgap: a.Stopgap}
 	if a.Op == Install && a.Entry != nil {
 		it.res.Path = a.Entry.Path
 	}

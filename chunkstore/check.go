@@ -165,6 +165,11 @@ func (s *Store) lookAt(c index.Container) (st disk.Stat, ok bool) {
 	if err != nil {
 		return disk.Stat{}, true
 	}
+	if c.Kind == index.Staging {
+		// It grows, and may have grown further than is recorded. Nobody else
+		// writes there, and every chunk is checked when it is read.
+		return st, found && st.Kind == disk.KindFile && st.Size >= c.Size
+	}
 	if !found || st.Kind != disk.KindFile || st.Size != c.Size {
 		return st, false
 	}
@@ -339,7 +344,7 @@ func (s *Store) relocate(ctx context.Context, missing map[index.ContainerID]bool
 			delete(missing, id)
 			continue
 		}
-		if c.Kind == index.Pack {
+		if c.Kind == index.Pack || c.Kind == index.Staging {
 			continue
 		}
 		if err := move(c, index.Kept, c.Tree, keptRow(id)); err != nil {
@@ -405,6 +410,7 @@ func (s *Store) lose(id index.ContainerID) (n int64, err error) {
 	}
 	ch.batch().DropContainer(id)
 	s.handles.forget(id)
+	s.growing.drop(id)
 	return n, ch.flush(1)
 }
 

@@ -123,7 +123,12 @@ func (b *Batch) readBack(ctx context.Context, it *item) error {
 			return err
 		}
 		b.s.report.Warn("%s: %v; assembling it again", v.name(it.act.path), err)
-		if err := b.assembleAgain(ctx, v, it); err != nil {
+		if it.grown != nil {
+			err = b.mendGrown(ctx, v, it)
+		} else {
+			err = b.assembleAgain(ctx, v, it)
+		}
+		if err != nil {
 			return err
 		}
 	}

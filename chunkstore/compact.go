@@ -51,7 +51,7 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 	if err := s.FlushHistory(); err != nil {
 		return CompactResult{}, err
 	}
-	c := &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
+	c := s.newCompactor(o)
 	var ids, small []index.ContainerID
 	var smallBytes int64
 	err := s.cat.Containers(func(x index.Container) error {
@@ -60,7 +60,7 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 			small = append(small, x.ID)
 			smallBytes += x.Size
 			ids = append(ids, x.ID)
-		case x.Kind == index.Kept || x.Kind == index.Pack:
+		case x.Kind == index.Kept || x.Kind == index.Pack || x.Kind == index.Staging && c.abandoned(x):
 			ids = append(ids, x.ID)
 		}
 		return nil
@@ -88,6 +88,16 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 	return c.res, c.withGaps(ctx, gather)
 }
 
+func (s *Store) newCompactor(o CompactOptions) *compactor {
+	return &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
+}
+
+// abandoned reports whether a growing file will never be whole: another grows
+// in its place, or the newest snapshot has no file of that path that is to come.
+func (c *compactor) abandoned(x index.Container) bool {
+	return c.s.growing.of(x.Tree, x.Name) != x.ID || c.opts.Awaited != nil && !c.opts.Awaited(x.Tree, x.Name)
+}
+
 // consider takes one container apart if it is not worth keeping whole. content
 // is what an install record says of it, where that was looked up.
 func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool, content []snapshot.Extent) error {
@@ -101,7 +111,10 @@ func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather b
 		return nil // a tree without a volume: leave it
 	}
 	st, found, err := stat(f, name)
-	if err != nil || !found || !containerInode(x).is(st) || x.Kind == index.Kept && st.Nlink != 1 {
+	if err == nil && found && x.Kind == index.Staging {
+		x.Ino, x.Size, x.MSec, x.MNsec = st.Ino, st.Size, st.MTime.Sec, st.MTime.Nsec // it may have grown beyond its record
+	}
+	if err != nil || !found || !containerInode(x).is(st) || x.Kind != index.Pack && st.Nlink != 1 {
 		return nil // CheckMirror's business, or a path still shows the inode
 	}
 	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept || x.Kind == index.Pack && x.Damaged)
@@ -112,9 +125,9 @@ func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather b
 	if whole && only > 0 && 2*only >= total {
 		return nil
 	}
-	if x.Kind == index.Kept && total < x.Size {
+	if x.Kind == index.Kept && total < x.Size || x.Kind == index.Staging {
 		if content == nil {
-			c.gaps[id] = true // holes, chunks found bad, or rows that are lost: the record tells
+			c.gaps[id] = true // holes, chunks found bad, or rows that are lost: the records tell
 			return nil
 		}
 		if ok, err := c.nothingLost(x, content); err != nil || !ok {

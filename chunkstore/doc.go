@@ -36,6 +36,7 @@
 // On each tree's own file system:
 //
 //	.wl/staging/<16 hex>[.in]       what is about to take a path
+//	.wl/staging/<16 hex>.grow       a file that grows until it is whole
 //	.wl/kept/<xx>/<16 hex>          old versions
 //	.wl/foreign/<date>/<tree>/…     what others wrote and was in the way
 //
@@ -68,6 +69,36 @@
 // lose a file. A rename onto another link of the same inode does nothing and
 // succeeds; the name it leaves goes in step 10.
 //
+// # A file that grows
+//
+// A file that does not come on one drive grows in staging, each chunk at the
+// offset that it will have. That file is a container like others: its chunks
+// count from a record on, and each is checked by its ID whenever it is read. Its
+// size and time say nothing, for it may have grown beyond its record. The path
+// shows the old version meanwhile.
+//
+//	1  make room    chunks in the way that the vault has nowhere else go to a
+//	                history pack (the file was edited since it began); then
+//	                disk.Put of a record: they do not count here any more
+//	2  write        chunks that only the drive has, at their offsets, up to 1 GiB
+//	3  sync         the file, then its name in staging
+//	4  read back    cold, each chunk against its ID; up to five times
+//	5  record       disk.Put: these chunks count
+//	6  rows         enter them into the catalog
+//
+// When an Install of the whole entry finds all chunks at hand, the file is
+// completed: step 1, then what it lacks is written and not recorded (after a
+// crash it is written again), a staged name is linked to it, and the batch goes
+// on as for any file: the whole is read back cold against its hash. The record
+// says that the container begins, with the entry as its content; the growing
+// name goes in step 9 of the batch.
+//
+// A crash leaves chunks that no record counts: nothing is lost but the work. A
+// growing file of which no record tells is junk and is removed by Open. One that
+// will never be whole, since its path was deleted or is to show something else,
+// stays while half of it is needed; else Compact puts what is needed into history
+// and drops it by a record.
+//
 // # What a crash leaves
 //
 // Before 5 there is no record: staging holds junk, which the next Open removes.
@@ -98,17 +129,19 @@
 //	u  next container number: all below are used
 //	v  time, unix seconds
 //	u  number of actions, at most 65,536; for each:
-//	   1  kind: 1 place, 2 metadata, 3 remove, 4 directory, 5 drop a container
+//	   1  kind: 1 place, 2 metadata, 3 remove, 4 directory, 5 drop a container,
+//	      6 chunks of a growing file
 //	   1  what lies at the path: 1 nothing, 2 a container that is kept, 3 one that
 //	      has another name, 4 a symlink, pipe or empty directory of ours,
 //	      5 something foreign, 6 what the action wants there
 //	   1  flag: the container begins here
 //	   1  flag: what lies there is a directory; of foreign: it is no file
-//	   1  flag: the kept name of the container goes (step 9)
+//	   1  flag: the kept or growing name of the container goes (step 9)
 //	   1  flag: the old container has a kept name until step 9
-//	   1  of a drop, kind of the container: 1 pack, 3 kept; else 0
+//	   1  of a drop, kind of the container: 1 pack, 3 kept, 4 growing; else 0
 //	   s  tree, at most 255 bytes; empty for a pack
-//	   s  path; of a drop, the container's name in kept or packs
+//	   s  path; of a drop, the container's name in kept or packs; of what grows,
+//	      the path it grows for
 //	   u  container that the path shows afterwards, or that is dropped; 0: none
 //	   u  number of the staged name; 0: none
 //	   n  the inode that the path shows afterwards
@@ -116,9 +149,16 @@
 //	   n  the inode that lies at the path before
 //	   s  name that a foreign file goes to; else empty
 //	   …  of kinds 1, 2 and 4: the entry (snapshot.EncodeEntry), whole
+//	   c  of kind 6: chunks that count here no longer
+//	   c  of kind 6: chunks that were written and read back, and count now
 //
 // n is an inode as it is recognised: u number, v size, v seconds and u
-// nanoseconds of the modification time.
+// nanoseconds of the modification time. Of a growing file the size is the end of
+// its last chunk that counts.
+//
+// c is a list of chunks in the order of their offsets: u how many, at most
+// 65,536; each: u bytes between the end of the one before, or the beginning of the
+// file, and this one, u length (1 byte to 8 MiB), 32 chunk ID.
 //
 // A void record is sealed alike; its body:
 //

@@ -90,6 +90,9 @@ func (f *finisher) try(i int, step func(a *action, v *volume) error) {
 		return
 	}
 	a := &f.rec.acts[i]
+	if a.kind == actGrow {
+		return // all of it was done before the record
+	}
 	v := f.s.vols[a.tree]
 	if v == nil && !(a.kind == actDrop && a.row == index.Pack) {
 		f.errs[i] = fmt.Errorf("tree %q has no volume", a.tree)
@@ -337,15 +340,17 @@ func (f *finisher) held(a *action, v *volume, st disk.Stat) error {
 
 func (f *finisher) drop(a *action) error {
 	fsys, name := f.s.cfg.Vault, packName(a.path)
-	if a.row == index.Kept {
-		v := f.s.vols[a.tree]
+	switch v := f.s.vols[a.tree]; a.row {
+	case index.Kept:
 		fsys, name = v.FS, v.shelf.store+"/kept/"+a.path
+	case index.Staging:
+		fsys, name = v.FS, v.shelf.growName(a.cont)
 	}
 	st, found, err := stat(fsys, name)
 	if err != nil || !found {
 		return err
 	}
-	if !a.node.is(st) || a.row == index.Kept && st.Nlink != 1 {
+	if !a.node.is(st) || a.row != index.Pack && st.Nlink != 1 {
 		return fmt.Errorf("%s is not what was recorded of it", name)
 	}
 	f.dirs.add(fsys, parent(name))
@@ -368,11 +373,12 @@ func (f *finisher) removeDir(a *action, v *volume) error {
 	return nil
 }
 
-// release takes away kept names that were needed for the time of the batch, or
-// whose inode went back into the mirror.
+// release takes away kept names that were needed for the time of the batch, and
+// names of inodes that went into the mirror.
 func (f *finisher) release(a *action, v *volume) error {
 	if a.unkeep {
-		return f.releaseKept(v, a.cont, v.name(a.path), a.node.ino)
+		return errors.Join(f.releaseName(v, v.shelf.keptName(a.cont), v.name(a.path), a.node.ino),
+			f.releaseName(v, v.shelf.growName(a.cont), v.name(a.path), a.node.ino))
 	}
 	if a.old != oldShared || !a.hold {
 		return nil
@@ -381,22 +387,21 @@ func (f *finisher) release(a *action, v *volume) error {
 		o := &f.rec.acts[i]
 		if o.kind == actPlace && o.cont == a.oldID && f.errs[i] == nil {
 			ov := f.s.vols[o.tree]
-			return f.releaseKept(v, a.oldID, ov.name(o.path), a.prev.ino)
+			return f.releaseName(v, v.shelf.keptName(a.oldID), ov.name(o.path), a.prev.ino)
 		}
 	}
 	return nil
 }
 
-func (f *finisher) releaseKept(v *volume, id index.ContainerID, other string, ino uint64) error {
-	kept := v.shelf.keptName(id)
-	st, found, err := stat(v.FS, kept)
+func (f *finisher) releaseName(v *volume, name, other string, ino uint64) error {
+	st, found, err := stat(v.FS, name)
 	if err != nil || !found || st.Ino != ino {
 		return err
 	}
 	if o, found, err := stat(v.FS, other); err != nil || !found || o.Ino != ino {
 		return err // it stays: a name more costs nothing
 	}
-	return v.FS.Remove(kept)
+	return v.FS.Remove(name)
 }
 
 // unstage removes the staged names: the sign that an action is done.

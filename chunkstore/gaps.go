@@ -13,8 +13,8 @@ import (
 
 // withGaps considers the kept files whose chunks in the catalog do not make up
 // their size: they have holes, chunks that were found bad, or rows that are
-// lost. What they hold is known from the install records. One that no readable
-// record tells of stays.
+// lost; and the abandoned growing files. What they hold is known from the
+// install records. One that no readable record tells of stays.
 func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 	if len(c.gaps) == 0 {
 		return nil
@@ -24,6 +24,7 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 	if err != nil {
 		return err
 	}
+	grown, allRead := map[index.ContainerID][]snapshot.Extent{}, true
 	for i := len(in.seqs) - 1; i >= 0 && len(c.gaps) > 0; i-- {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -31,6 +32,7 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 		seq := in.seqs[i]
 		rec, void, err := s.readRecord(seq, in.void[seq])
 		if errors.Is(err, ErrRecord) || disk.IsIOError(err) {
+			allRead = false
 			continue
 		}
 		if err != nil {
@@ -38,6 +40,12 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 		}
 		for j := range rec.acts {
 			a := &rec.acts[j]
+			if a.kind == actGrow && c.gaps[a.cont] { // many records tell of it
+				for _, p := range a.grown {
+					grown[a.cont] = append(grown[a.cont], snapshot.Extent{ID: p.id, Length: p.len})
+				}
+				continue
+			}
 			if void[j] || a.entry == nil || len(a.entry.Content) == 0 || !c.gaps[a.cont] {
 				continue
 			}
@@ -52,18 +60,26 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 			}
 		}
 	}
+	for id, content := range grown {
+		if !allRead {
+			break // a record that cannot be read may tell of more
+		}
+		if err := c.consider(ctx, id, gather, content); err != nil {
+			return err
+		}
+	}
 	return c.drop()
 }
 
-// nothingLost reports whether a kept file may go as far as its gaps are
-// concerned: what the record says of it makes up the file, and no needed chunk
-// of that is lost with it.
+// nothingLost reports whether a kept or abandoned file may go as far as its gaps
+// are concerned: what the records say of it makes up a kept file, and no needed
+// chunk of that is lost with it.
 func (c *compactor) nothingLost(x index.Container, content []snapshot.Extent) (bool, error) {
 	var size int64
 	for _, e := range content {
 		size += e.Length
 	}
-	if size != x.Size {
+	if x.Kind == index.Kept && size != x.Size {
 		return false, nil
 	}
 	for _, e := range content {

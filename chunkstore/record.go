@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"waterlock/index"
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/wire"
 	"waterlock/snapshot"
@@ -19,6 +20,7 @@ const (
 	actRemove actKind = 3 // the path goes
 	actDir    actKind = 4 // the path becomes a directory
 	actDrop   actKind = 5 // a container that nobody needs goes
+	actGrow   actKind = 6 // chunks of a growing file count from now on, or no longer
 )
 
 // oldKind is what lies at the path before the action, and what becomes of it.
@@ -52,7 +54,7 @@ func (i inode) is(st disk.Stat) bool {
 type action struct {
 	kind  actKind
 	tree  string
-	path  string            // of actDrop: the container's name as its row has it
+	path  string            // of actDrop: the container's name as its row has it; of actGrow: that which it grows for
 	cont  index.ContainerID // what the path shows afterwards, or what is dropped; 0: no container
 	fresh bool              // the container begins here
 	stage index.ContainerID // number of the staged name
@@ -63,11 +65,22 @@ type action struct {
 	// Of oldForeign: the name within the volume's FS that it moves to.
 	foreign string
 	isDir   bool                // of actRemove: the path is a directory; of oldForeign: what moves is no file
-	unkeep  bool                // the container's kept name goes afterwards: it moved back into the mirror
+	unkeep  bool                // the container's kept or growing name goes afterwards: it moved into the mirror
 	hold    bool                // of oldShared: kept for the time of the batch, since the other name is of this batch
 	row     index.ContainerKind // of actDrop: the container's kind
 	entry   *snapshot.Entry     // of actPlace, actMeta and actDir; its path is the action's
+	gone    []placed            // of actGrow: chunks that are about to be written over
+	grown   []placed            // of actGrow: chunks that were written and read back
 }
+
+// placed is a chunk at its offset in a plain file.
+type placed struct {
+	off int64
+	id  chunk.ID
+	len int64
+}
+
+func (p placed) end() int64 { return p.off + p.len }
 
 // record is one install record: one batch.
 type record struct {
@@ -88,7 +101,9 @@ const (
 	maxActions  = 65536
 	maxTree     = 255
 	maxVaultRef = snapshot.MaxPath + 1024 // a name within a volume
+	maxPlaced   = 65536
 	minAction   = 21
+	minPlaced   = 34
 )
 
 // encode writes the body of the record.
@@ -124,6 +139,44 @@ func (a *action) encode(w *wire.Writer) {
 	if a.kind.hasEntry() {
 		snapshot.EncodeEntry(w, a.entry)
 	}
+	if a.kind == actGrow {
+		encodePlaced(w, a.gone)
+		encodePlaced(w, a.grown)
+	}
+}
+
+// encodePlaced writes chunks with the gaps between them: they lie in the order
+// of their offsets.
+func encodePlaced(w *wire.Writer, list []placed) {
+	w.Uvarint(uint64(len(list)))
+	var at int64
+	for _, p := range list {
+		w.Uvarint(uint64(p.off - at))
+		w.Uvarint(uint64(p.len))
+		w.Fixed(p.id[:])
+		at = p.end()
+	}
+}
+
+func decodePlaced(r *wire.Reader) (list []placed) {
+	n := r.Count(maxPlaced, minPlaced)
+	var at int64
+	for i := 0; i < n && r.Err() == nil; i++ {
+		gap, length := r.Uvarint(), r.Uvarint()
+		var p placed
+		copy(p.id[:], r.Fixed(len(p.id)))
+		if r.Err() != nil {
+			return nil
+		}
+		if gap > snapshot.MaxSize || length == 0 || length > chunk.MaxSize || p.id.IsZero() || at+int64(gap)+int64(length) > snapshot.MaxSize {
+			r.Fail("chunks within a file", fmt.Sprintf("chunk %s of %d bytes", p.id.Short(), length))
+			return nil
+		}
+		p.off, p.len = at+int64(gap), int64(length)
+		at = p.end()
+		list = append(list, p)
+	}
+	return list
 }
 
 func (k actKind) hasEntry() bool { return k == actPlace || k == actMeta || k == actDir }
@@ -188,6 +241,9 @@ func decodeAction(r *wire.Reader) (action, error) {
 		}
 		a.entry = e
 	}
+	if r.Err() == nil && a.kind == actGrow {
+		a.gone, a.grown = decodePlaced(r), decodePlaced(r)
+	}
 	if r.Err() == nil {
 		if what := a.wrong(); what != "" {
 			r.Fail("an action that makes sense", what)
@@ -199,7 +255,7 @@ func decodeAction(r *wire.Reader) (action, error) {
 // wrong says what makes no sense about an action, "" if nothing.
 func (a *action) wrong() string {
 	switch {
-	case a.kind < actPlace || a.kind > actDrop:
+	case a.kind < actPlace || a.kind > actGrow:
 		return fmt.Sprintf("kind %d", a.kind)
 	case a.old < oldNone || a.old > oldSame:
 		return fmt.Sprintf("old kind %d", a.old)
@@ -213,13 +269,18 @@ func (a *action) wrong() string {
 		return "file without a container"
 	case a.kind == actPlace && a.entry.Kind == disk.KindFile && a.cont == 0:
 		return "file without a container"
+	case a.kind == actGrow && (a.cont == 0 || a.old != oldNone):
+		return "growing file without a container"
 	case (a.old == oldKeep || a.old == oldShared) && a.oldID == 0:
 		return "old version without a container"
 	case a.old == oldForeign && a.foreign == "":
 		return "foreign file without a name to go to"
 	case a.kind == actDrop:
-		if a.cont == 0 || (a.row != index.Pack && a.row != index.Kept) {
+		if a.cont == 0 || a.row != index.Pack && a.row != index.Kept && a.row != index.Staging {
 			return "dropped container of no such kind"
+		}
+		if a.row == index.Staging {
+			break
 		}
 		if a.row == index.Kept && a.path != keptRow(a.cont) {
 			return "dropped container of another name"

@@ -14,10 +14,18 @@ import (
 // recordsOf returns the install records and lists of given-up actions of a
 // vault that has done everything.
 func recordsOf(t testing.TB) (names []string, data [][]byte, w *world) {
-	w = newWorld(t, disktest.NewMem())
+	w = growingWorld(t, disktest.NewMem())
 	w.open()
 	sc := everything(w)
 	w.fine(sc.acts(w)...)
+	one := random(11, 5500)
+	grows := w.big("grows", one, 10)
+	w.load(grows.Content)
+	w.growTo(grows, part(grows, 1, 4))
+	copy(one[2000:3000], random(12, 1000))
+	grows = w.big("grows", one, 20)
+	w.load(grows.Content)
+	w.growTo(grows, part(grows, 1, 4))
 	fault := disktest.NewFault(w.fs)
 	w.close()
 	w.fs = fault
@@ -73,7 +81,7 @@ func TestInstallRecordRoundTrip(t *testing.T) {
 			t.Fatalf("%s: another encoding", names[i])
 		}
 	}
-	if voids != 1 || len(data) != 4 {
+	if voids != 1 || len(data) != 7 {
 		t.Fatalf("%d records, %d of them of what was given up", len(data), voids)
 	}
 }

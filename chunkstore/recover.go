@@ -92,10 +92,8 @@ func (s *Store) recover(ctx context.Context) error {
 	if err := s.mkdirsVolumes(); err != nil {
 		return err
 	}
-	if sound {
-		if err := s.sweepStaging(); err != nil {
-			return err
-		}
+	if err := s.sweepStaging(sound); err != nil {
+		return err
 	}
 	return s.sweepParts()
 }
@@ -143,16 +141,31 @@ func (s *Store) finishLast(in *installs) (sound bool, err error) {
 	return true, nil
 }
 
-// sweepStaging removes staged names: no batch is open.
-func (s *Store) sweepStaging() error {
+// sweepStaging finds the growing files and removes all other staged names: no
+// batch is open. When a record may be open that cannot be read, all of it stays.
+func (s *Store) sweepStaging(sound bool) error {
 	for _, sh := range s.shelves {
 		names, err := sh.fs.ReadDir(sh.stagingDir())
 		if err != nil {
 			return err
 		}
 		for i := range names.Len() {
-			base := strings.TrimSuffix(names.At(i), linkExt)
-			if _, ok := parseNumber(base); !ok {
+			base, grows := strings.CutSuffix(names.At(i), growExt)
+			n, ok := parseNumber(strings.TrimSuffix(base, linkExt))
+			if !ok {
+				continue
+			}
+			if grows {
+				c, ok, err := s.cat.Container(n)
+				if err != nil {
+					return err
+				}
+				if ok && c.Kind == index.Staging {
+					s.growing.add(c.Tree, c.Name, n)
+					continue
+				}
+			}
+			if !sound {
 				continue
 			}
 			if err := removeIfThere(sh.fs, sh.stagingDir()+"/"+names.At(i)); err != nil {

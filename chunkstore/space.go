@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"waterlock/index"
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 )
 
-// Space adds up what the vault's files take. Holes count as if they were not;
-// a kept file whose inode the mirror still shows takes nothing.
+// Space adds up what the vault's files take. Holes count as if they were not,
+// but for those of growing files; a kept file whose inode the mirror still shows takes nothing.
 func (s *Store) Space(ctx context.Context) (Space, error) {
 	var sp Space
 	err := s.cat.Containers(func(c index.Container) error {
@@ -31,6 +32,11 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 			}
 			sp.Kept += c.Size
 			sp.KeptFiles++
+		case index.Staging:
+			return s.cat.ContainerChunks(c.ID, func(_ int64, _ chunk.ID, n uint32) error {
+				sp.Staging += int64(n)
+				return nil
+			})
 		}
 		return nil
 	})
@@ -38,9 +44,6 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 		return sp, err
 	}
 	for _, sh := range s.shelves {
-		if err := addTree(ctx, sh.fs, sh.stagingDir(), &sp.Staging); err != nil {
-			return sp, err
-		}
 		if err := addTree(ctx, sh.fs, sh.store+"/foreign", &sp.Foreign); err != nil {
 			return sp, err
 		}

@@ -34,6 +34,7 @@ type Store struct {
 	moves   sync.RWMutex // held while containers change their names
 	made    map[dirKey]bool
 	history map[histKind]*histPack
+	growing growing
 	packs   shelf // for the room of packs only
 	encoder *pack.Encoder
 
@@ -55,12 +56,15 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.PackSize <= 0 {
 		cfg.PackSize = defaultPackSize
 	}
+	if cfg.GrowFrom <= 0 {
+		cfg.GrowFrom = defaultGrowFrom
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	s := &Store{
 		cfg: cfg, report: cfg.Report, root: os.Geteuid() == 0,
-		made: map[dirKey]bool{}, reported: map[index.ContainerID]bool{}, history: map[histKind]*histPack{},
+		made: map[dirKey]bool{}, reported: map[index.ContainerID]bool{}, history: map[histKind]*histPack{}, growing: growing{},
 	}
 	s.packs.fs = cfg.Vault
 	var err error

@@ -46,6 +46,8 @@ type world struct {
 	drive drive
 	s     *Store
 	size  int64
+	grow  int64 // where files begin to grow
+	ever  drive // chunks of the files made with big
 }
 
 func newWorld(t testing.TB, fs disk.FS) *world {
@@ -64,7 +66,7 @@ func tempDir(t testing.TB) string {
 
 func (w *world) config() Config {
 	return Config{
-		Vault: w.fs, Route: testRoute, IndexDir: w.index, Report: w.rep, PackSize: w.size,
+		Vault: w.fs, Route: testRoute, IndexDir: w.index, Report: w.rep, PackSize: w.size, GrowFrom: w.grow,
 		Volumes: []Volume{{"a", w.fs, "a", ".wl"}, {"b", w.fs, "b", ".wl"}},
 		Now:     func() time.Time { return time.Unix(1_800_000_000, 0) },
 	}

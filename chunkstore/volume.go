@@ -25,6 +25,7 @@ const (
 	streamExt = ".meta" // history packs of stream chunks
 	partExt   = ".part" // of a pack that is being written
 	linkExt   = ".in"   // of a staged name on its way over a path
+	growExt   = ".grow" // of a file that grows over several shipments
 )
 
 // shelf is where staging, kept and foreign of one file system lie.
@@ -107,6 +108,9 @@ func (sh *shelf) stagingDir() string { return sh.store + "/staging" }
 
 func (sh *shelf) stageName(n index.ContainerID) string { return sh.stagingDir() + "/" + hexNumber(n) }
 
+// growName is where the file of a growing container lies.
+func (sh *shelf) growName(n index.ContainerID) string { return sh.stageName(n) + growExt }
+
 // keptRow is the name of a kept file as catalog rows have it: xx/<number>.
 func keptRow(n index.ContainerID) string { h := hexNumber(n); return h[14:] + "/" + h }
 
@@ -131,7 +135,7 @@ func (s *Store) locate(c index.Container) (disk.FS, string, error) {
 	case index.Kept:
 		return v.FS, v.shelf.store + "/kept/" + c.Name, nil
 	case index.Staging:
-		return v.FS, v.shelf.stagingDir() + "/" + c.Name, nil
+		return v.FS, v.shelf.growName(c.ID), nil
 	}
 	return nil, "", fmt.Errorf("container %d is of unknown kind %d", c.ID, c.Kind)
 }
