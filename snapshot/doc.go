@@ -22,7 +22,8 @@
 //	 fields                                   extents carried
 //	 of a file:
 //	  extents of the content
-//	  extents carried
+//	  extents carried: of a pending file, chunks at their offsets, with holes for what
+//	                   is not carried yet, or is one
 //
 //	fields
 //	 u8       kind: 1 file 2 directory 3 symlink 4 pipe 5 socket 6 character device 7 block device

@@ -43,7 +43,8 @@ type Entry struct {
 	Kind Kind
 	// Pending: the new content has not been carried in full. Hash and Content
 	// are those of the last version that was, empty where there was none;
-	// everything else is new, and Carried is what has been carried so far.
+	// everything else is new, and Carried is what has been carried so far:
+	// chunks at their offsets, with holes for all that is not, or is one.
 	Pending bool
 	// Unseen: it could not be read this time; this is the previous entry.
 	Unseen      bool

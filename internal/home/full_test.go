@@ -256,6 +256,39 @@ func TestAnEarlierVersionStaysWhilePending(t *testing.T) {
 	v.equals()
 }
 
+// What a pending file names as carried stands at its offset, also behind a hole: there the vault lets the file grow.
+func TestCarriedChunksStandAtTheirOffsets(t *testing.T) {
+	w := newWorld(t)
+	w.write("file", 100<<10, 1)
+	settleClock()
+	w.pack()
+	w.write("file", 500<<10, 2)
+	f, err := os.OpenFile(w.path("file"), os.O_RDWR, 0)
+	must(t, err)
+	_, err = f.WriteAt(random(1000<<10, 3), 3<<19)
+	must(t, errors.Join(err, f.Close()))
+	whole, err := os.ReadFile(w.path("file"))
+	must(t, err)
+	settleClock()
+	w.small(1300<<10, 0)
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	e := v.entries(v.newest, "docs")["file"]
+	off, behind := int64(0), 0
+	for _, x := range e.Carried {
+		if !x.Hole && chunk.Data.ID(whole[off:off+x.Length]) != x.ID {
+			t.Errorf("another chunk lies at %d", off)
+		}
+		if off += x.Length; off > 3<<19 {
+			behind++
+		}
+	}
+	if !e.Pending || behind == 0 || off >= e.Size || length(e.Carried) > 1300<<10 {
+		t.Errorf("pending %v, %d chunks behind the hole, up to %d of %d", e.Pending, behind, off, e.Size)
+	}
+}
+
 // A drive that is fuller than it says fails a write: the shipment is closed with what is there.
 func TestNoSpaceAtAnyWrite(t *testing.T) {
 	for _, lie := range []int64{200 << 10, 450 << 10, 600 << 10, 2 << 20} {

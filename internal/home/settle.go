@@ -60,26 +60,35 @@ func (r *run) allKnown(content []snapshot.Extent) (bool, error) {
 	return true, nil
 }
 
-// onlyKnown are the chunks of a list that are held or aboard, without the holes between them.
+// onlyKnown are the chunks of a list that are held or aboard, at their offsets: what lies between them, holes or chunks
+// that are to be carried yet, is a hole. The vault puts them where they will be in the whole file.
 func (r *run) onlyKnown(content []snapshot.Extent) (out []snapshot.Extent, err error) {
+	gap := int64(0)
 	for _, x := range content {
-		if x.Hole {
+		known := false
+		if !x.Hole {
+			if known, err = r.known(x.ID); err != nil {
+				return nil, err
+			}
+		}
+		if !known {
+			gap += x.Length
 			continue
 		}
-		known, err := r.known(x.ID)
-		if err != nil {
-			return nil, err
+		if gap > 0 {
+			out = append(out, snapshot.Extent{Hole: true, Length: gap})
 		}
-		if known {
-			out = append(out, x)
-		}
+		out, gap = append(out, x), 0
 	}
 	return out, nil
 }
 
+// length is the number of bytes in the chunks of a list.
 func length(content []snapshot.Extent) (n int64) {
 	for _, x := range content {
-		n += x.Length
+		if !x.Hole {
+			n += x.Length
+		}
 	}
 	return n
 }
