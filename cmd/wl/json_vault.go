@@ -40,6 +40,9 @@ type unpackForm struct {
 	BehindFiles     int64     `json:"behind_files"`
 	BehindBytes     int64     `json:"behind_bytes"`
 	WaitingFiles    int64     `json:"waiting_files"`
+	GrowingFiles    int64     `json:"growing_files"`
+	GrowingBytes    int64     `json:"growing_bytes"`
+	GrownBytes      int64     `json:"grown_bytes"`
 	Pending         int64     `json:"pending"`
 	Unseen          int64     `json:"unseen"`
 	NotKept         int64     `json:"not_kept"`
@@ -66,6 +69,7 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotTime), SnapshotArrived: r.SnapshotArrived, SnapshotWhole: r.SnapshotWhole,
 		WrittenFiles: r.Written, WrittenBytes: r.WrittenBytes, Linked: r.Linked, Metadata: r.Metadata, Others: r.Others,
 		BehindFiles: r.Behind, BehindBytes: r.BehindBytes, WaitingFiles: r.Waiting,
+		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrownBytes: r.GrownBytes,
 		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
 		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign,

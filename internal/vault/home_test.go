@@ -31,6 +31,7 @@ type testHome struct {
 	held    map[chunk.ID]bool
 	aboard  map[chunk.ID]bool
 	sent    []*sentShipment
+	room    int                                   // left on the drive
 	last    map[string]map[string]*snapshot.Entry // tree → path → entry of the last stream
 	streams map[string]snapshot.TreeRecord
 	plain   map[chunk.ID][]byte // stream chunks, for wants
@@ -49,6 +50,7 @@ type sentShipment struct {
 // trip is what is special about one run of pack.
 type trip struct {
 	packSize int64                        // 0: one pack
+	room     int                          // bytes of chunks that fit; 0: all
 	pending  func(tree, path string) bool // new content stays at home
 	unseen   func(tree, path string) bool // cannot be read
 	stopped  map[string]string            // tree → reason
@@ -214,6 +216,10 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 	dir := filepath.Join(drive, filepath.FromSlash(rel))
 
 	h.number++
+	h.room = o.room
+	if h.room == 0 {
+		h.room = 1 << 40
+	}
 	data := h.newShipmentWriter(dir, chunk.Data, o.packSize)
 	meta := h.newShipmentWriter(dir, chunk.Stream, 0)
 	record := snapshot.Record{Number: h.number, Time: time.Now(), Host: "here"}
@@ -340,10 +346,42 @@ func (h *testHome) read(n *snapshot.Node, e *snapshot.Entry, data *shipmentWrite
 		}
 		return
 	}
-	e.Hash, e.Content, e.Size = hash, content, int64(len(whole))
-	for _, c := range chunks {
-		if id := chunk.Data.ID(c); !h.held[id] && !h.aboard[id] {
-			data.add(c)
-		}
+	e.Size = int64(len(whole))
+	carried, all := h.carry(content, chunks, data)
+	if all {
+		e.Hash, e.Content = hash, content
+		return
 	}
+	e.Pending, e.Carried = true, carried
+	if old != nil {
+		e.Hash, e.Content = old.Hash, old.Content
+	}
+}
+
+// carry packs the chunks of a file that have room. Those carried stand at their offsets.
+func (h *testHome) carry(content []snapshot.Extent, chunks [][]byte, data *shipmentWriter) (carried []snapshot.Extent, all bool) {
+	all = true
+	gap, i := int64(0), 0
+	for _, x := range content {
+		if !x.Hole {
+			c := chunks[i]
+			i++
+			known := h.held[x.ID] || h.aboard[x.ID] || data.put[x.ID]
+			if !known && h.room >= len(c) {
+				h.room -= len(c)
+				data.add(c)
+				known = true
+			}
+			if known {
+				if gap > 0 {
+					carried = append(carried, snapshot.Extent{Length: gap, Hole: true})
+				}
+				carried, gap = append(carried, x), 0
+				continue
+			}
+			all = false
+		}
+		gap += x.Length
+	}
+	return carried, all
 }

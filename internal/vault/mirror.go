@@ -34,6 +34,7 @@ type delivery struct {
 	sizes    map[string]int64   // of the files in the batch
 	standing string             // the directory of the mirror where the snapshot has something else, last seen
 	olders   map[string]*finder // older snapshots, by file, for pending entries
+	gaps     bool               // a part of the tree's stream cannot be read
 }
 
 // deliver installs whatever of the newest snapshot is not in the mirror and whose chunks are at hand. A path whose chunks
@@ -62,15 +63,21 @@ func (d *delivery) run(ctx context.Context) error {
 		case d.which == blockedPaths && d.stuck[d.name(path)]:
 			d.result.Behind++
 			d.result.BehindBytes += e.Size
+			d.awaits(path)
 			d.rep.Problem(d.name(path), errStuck)
 			return nil
+		}
+		pending := e.Pending
+		if err := d.grow(ctx, e); err != nil {
+			return err
 		}
 		e, err := d.wanted(e, row)
 		if err != nil || e == nil {
 			return err
 		}
 		d.sizes[e.Path] = e.Size
-		if err := d.batch.Add(ctx, chunkstore.Action{Op: chunkstore.Install, Tree: d.tree.Name, Entry: e}); err != nil {
+		install := chunkstore.Action{Op: chunkstore.Install, Tree: d.tree.Name, Entry: e, Stopgap: pending}
+		if err := d.batch.Add(ctx, install); err != nil {
 			return err
 		}
 		if d.batch.Full() {
@@ -82,6 +89,9 @@ func (d *delivery) run(ctx context.Context) error {
 		d.batch.Discard()
 		return err
 	}
+	if d.which == everyPath && !d.gaps {
+		d.walked[d.tree.Name] = true
+	}
 	return d.commit(ctx)
 }
 
@@ -90,6 +100,7 @@ func (d *delivery) unknown(gap *snapshot.GapError) {
 	if d.which != everyPath {
 		return
 	}
+	d.gaps = true
 	to := "its end"
 	if gap.To != "" {
 		to = report.Name(d.name(gap.To))
@@ -245,6 +256,8 @@ func (d *delivery) count(r *chunkstore.Result) {
 }
 
 func (d *delivery) countFailure(r *chunkstore.Result) {
+	d.awaits(r.Path)
+	d.result.GrownBytes += r.Grown
 	var lacking *chunkstore.LackingError
 	if !errors.As(r.Err, &lacking) {
 		d.failed(r.Path, r.Err)

@@ -32,12 +32,15 @@ type unpacking struct {
 	goneDirs   int64           // directories in the mirror that are gone at home
 	blocked    int64           // entries that a directory of the mirror stands in the way of
 	stuck      map[string]bool // of these directories, those with files that are gone at home
+	walked     map[string]bool // trees of which every entry was seen
+	awaited    map[pathOf]bool // paths for which a file grows that may yet be whole
 }
 
 // Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
 // step does only what is not done yet, and each leaves the vault in order.
 func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err error) {
-	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}, stuck: map[string]bool{}}
+	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}, stuck: map[string]bool{},
+		walked: map[string]bool{}, awaited: map[pathOf]bool{}}
 	if u.rep == nil {
 		u.rep = report.Discard
 	}
@@ -118,7 +121,7 @@ func (u *unpacking) deliverBlocked(ctx context.Context) error {
 }
 
 func (u *unpacking) compact(ctx context.Context) error {
-	_, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{})
+	_, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{Awaited: u.growsFor})
 	return err
 }
 
@@ -216,5 +219,6 @@ func (u *unpacking) summary(ctx context.Context) error {
 		return err
 	}
 	u.result.HistoryTotal = space.History + space.Kept
+	u.result.Growing, u.result.GrowingBytes = int64(len(u.awaited)), space.Staging
 	return nil
 }
