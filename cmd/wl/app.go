@@ -66,14 +66,15 @@ func newApp(e *env) *cli.App {
 		Description: "At home:      wl init, wl pack, wl status\n" +
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
 			"Looking:      wl ls, wl find, wl diff, wl cat\n" +
-			"The drive:    wl drive init, wl drive clear, wl verify\n\n" +
+			"The drive:    wl drive init, wl drive clear, wl verify\n" +
+			"Each trip:    wl run, at either end, once the drive is mounted\n\n" +
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
 			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +
 			"SIGUSR1 shows the progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
 			"something could not be read or delivered, 10 no such route, drive, vault or snapshot,\n" +
 			"11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
 		Commands: []*cli.Command{
-			initCommand(e), driveCommand(e), packCommand(e),
+			initCommand(e), driveCommand(e), runCommand(e), packCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
 			verifyCommand(e), statusCommand(e), versionCommand(e),
 		},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -13,7 +12,6 @@ import (
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
 	"waterlock/internal/home"
-	"waterlock/internal/machine"
 	"waterlock/internal/report"
 )
 
@@ -32,10 +30,18 @@ func driveInitCommand(e *env) *cli.Command {
 		ArgsUsage: "DIR",
 		Description: describe("Writes one small file, waterlock/drive.json, that says: this is a courier drive. Everything else\n"+
 			"in DIR stays as it is. pack and unpack refuse a directory without that file, so a mount point\n"+
-			"whose drive is not plugged in is never filled.",
-			"wl drive init /mnt/courier --label red"),
+			"whose drive is not plugged in is never filled.\n\n"+
+			"With --with-binary the drive also carries wl itself for the other side, in waterlock/bin, and a\n"+
+			"waterlock/README.txt in plain words for whoever finds it. A drive that is one already gets them\n"+
+			"by the same command, again after an update of wl; its id, label and shipments stay.",
+			"wl drive init /mnt/courier --label red",
+			"wl drive init /mnt/courier --with-binary --contact 'Ada, +44 20 7946 0000'",
+			"wl drive init /mnt/courier --binary ./wl-for-arm64"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "label", Usage: "`TEXT` by which you will know the drive, such as what is written on it"},
+			&cli.BoolFlag{Name: "with-binary", Usage: "put this wl and a README.txt onto the drive"},
+			&cli.StringSliceFlag{Name: "binary", Usage: "put the wl in `FILE`, built for another system, and a README.txt onto the drive"},
+			&cli.StringFlag{Name: "contact", Usage: "`TEXT` for the README.txt: whom a finder should give the drive back to"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 1, 1); err != nil {
@@ -50,28 +56,37 @@ func driveInitCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
-			fs, err := disk.Dir(dir)
+			carry, err := programs(c.Bool("with-binary"), c.StringSlice("binary"))
 			if err != nil {
-				return exit.With(exit.NotFound, err)
+				return err
 			}
-			d, err := courier.InitDrive(fs, c.String("label"))
+			forPeople := len(carry) > 0 || c.String("contact") != ""
+			d, made, err := initDrive(dir, c.String("label"), forPeople)
 			if err != nil {
-				fs.Close()
-				if errors.Is(err, os.ErrExist) {
-					err = fmt.Errorf("%s is a courier drive already: %w", report.Name(dir), err)
+				return err
+			}
+			defer d.Close()
+			var put []string
+			if forPeople {
+				if put, err = s.putForPeople(d, carry, c.String("contact")); err != nil {
+					return err
 				}
-				return err
 			}
+			s.sawDrive(dir)
 			id, label := d.ID().String(), d.Label()
-			space, spaceErr := fs.Free()
-			if err := d.Close(); err != nil {
-				return err
+			space, spaceErr := d.FS().Free()
+			s.Summary("drive init", driveInitForm{id, textOf(label), pathOf(dir), made, listOf(put, textOf), forPeople, space.Avail, space.Total})
+			if made {
+				s.Info("%s is a courier drive now: %s.", report.Name(dir), driveName(label, id))
+			} else {
+				s.Info("%s is a courier drive already: %s. Its id and its shipments stay.", report.Name(dir), driveName(label, id))
 			}
-			if err := machine.SawDrive(s.state, machine.Drive{ID: id, Label: label, Path: dir, LastSeen: time.Now().UTC()}); err != nil {
-				s.Verbose("this drive is not remembered: %v", err)
+			for _, name := range put {
+				s.Info("It carries waterlock/bin/%s.", name)
 			}
-			s.Summary("drive init", driveInitForm{id, textOf(label), pathOf(dir), space.Avail, space.Total})
-			s.Info("%s is a courier drive now: %s.", report.Name(dir), driveName(label, id))
+			if forPeople {
+				s.Info("What it is, and how to go on, stands in waterlock/README.txt on it.")
+			}
 			if spaceErr == nil {
 				s.Info("%s free of %s.", report.Size(space.Avail), report.Size(space.Total))
 			}
@@ -79,6 +94,57 @@ func driveInitCommand(e *env) *cli.Command {
 			return nil
 		},
 	}
+}
+
+// initDrive makes a directory a courier drive, or opens the one that it is
+// already where that is allowed and the label is not another one.
+func initDrive(dir, label string, mayBeOne bool) (d *courier.Drive, made bool, err error) {
+	fsys, err := disk.Dir(dir)
+	if err != nil {
+		return nil, false, exit.With(exit.NotFound, err)
+	}
+	d, err = courier.InitDrive(fsys, label)
+	if err == nil {
+		err = d.Close()
+		made = true
+	} else {
+		fsys.Close()
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, false, err
+	}
+	if !made && !mayBeOne {
+		return nil, false, fmt.Errorf("%s is a courier drive already: %w", report.Name(dir), err)
+	}
+	if d, err = courier.OpenDrive(dir); err != nil {
+		return nil, false, err
+	}
+	if !made && label != "" && label != d.Label() {
+		d.Close()
+		return nil, false, exit.Errorf(exit.Usage, "%s is %s already, and keeps its label", report.Name(dir), driveName(d.Label(), d.ID().String()))
+	}
+	return d, made, nil
+}
+
+// putForPeople puts binaries and README.txt onto a drive and returns the names
+// of the binaries.
+func (s *session) putForPeople(d *courier.Drive, carry []courier.Program, contact string) (names []string, err error) {
+	if err := d.Lock(); err != nil {
+		return nil, err
+	}
+	for _, p := range carry {
+		s.Phase("writing "+p.Name(), 0, 0)
+		cold, err := d.PutProgram(p)
+		if err != nil {
+			return nil, err
+		}
+		if cold == disk.Warm {
+			s.Warn("%s was read back, but perhaps from a cache: wl verify --drive after a re-plug makes sure", p.Name())
+		}
+		names = append(names, p.Name())
+	}
+	s.Rest()
+	return names, d.PutReadme(contact)
 }
 
 func driveClearCommand(e *env) *cli.Command {

@@ -21,20 +21,7 @@ func packCommand(e *env) *cli.Command {
 			"wl pack --drive /mnt/courier",
 			"wl pack --dry-run",
 			"wl pack --drive /mnt/courier --limit 500GB --for 2h"),
-		Flags: []cli.Flag{
-			driveFlag(),
-			routeFlag(),
-			&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
-			&cli.StringFlag{Name: "limit", Usage: "put at most `SIZE` of new content onto the drive; 0 is the snapshot alone (default: no limit)"},
-			&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be packed; write nothing onto the drive"},
-			&cli.StringSliceFlag{Name: "allow-missing", Usage: "`TREE` whose root is gone on purpose (\"*\": every tree)"},
-			&cli.StringSliceFlag{Name: "allow-empty", Usage: "`TREE` that was emptied on purpose"},
-			&cli.StringSliceFlag{Name: "allow-device", Usage: "`TREE` that was moved to another device on purpose"},
-			&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
-			&cli.StringSliceFlag{Name: "allow-lost-scan", Usage: "`TREE` of which home lost what it knew: read all anew, take what is not there for deleted"},
-			&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
-		},
+		Flags: append([]cli.Flag{driveFlag(), routeFlag()}, packFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
@@ -44,54 +31,86 @@ func packCommand(e *env) *cli.Command {
 				return err
 			}
 			defer s.Close()
-			o := home.PackOptions{
-				State:         s.state,
-				Route:         c.String("route"),
-				For:           c.Duration("for"),
-				DryRun:        c.Bool("dry-run"),
-				AllowMissing:  c.StringSlice("allow-missing"),
-				AllowEmpty:    c.StringSlice("allow-empty"),
-				AllowDevice:   c.StringSlice("allow-device"),
-				AllowVanished: c.StringSlice("allow-vanished"),
-				AllowLostScan: c.StringSlice("allow-lost-scan"),
-				Report:        s,
-			}
-			if o.For < 0 {
-				return exit.Errorf(exit.Usage, "--for %s is before now", o.For)
-			}
-			if o.Reserve, err = sizeFlag(c, "reserve", -1); err != nil {
-				return err
-			}
-			if o.Limit, err = sizeFlag(c, "limit", 0); err != nil {
-				return err
-			}
-			if c.IsSet("limit") && o.Limit == 0 {
-				o.Limit = -1 // the snapshot alone
-			}
-			if o.PackSize, err = sizeFlag(c, "pack-size", 0); err != nil {
+			o, err := s.packOptions()
+			if err != nil {
 				return err
 			}
 			if o.Drive, err = s.drivePlace(); err != nil {
 				return err
 			}
-			ctrlC := catchInterrupts(s.console, "closing the shipment with what is there; the rest comes with the next trip (Ctrl-C again stops at once)", nil)
-			defer ctrlC.Release()
-			o.Stop = ctrlC.Stop
-			o.Confirm = s.confirm(e.in, ctrlC.Stop)
-			r, err := home.Pack(context.Background(), o)
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.sawDrive(o.Drive)
-			s.Summary("pack", packSummary(r))
-			tellPacked(s, r)
-			if r.Interrupted {
-				return exit.With(exit.Interrupted, errReported)
-			}
-			return end(false, r.Incomplete())
+			return s.pack(o)
 		},
 	}
+}
+
+// packFlags are the flags of pack beside the place.
+func packFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
+		&cli.StringFlag{Name: "limit", Usage: "put at most `SIZE` of new content onto the drive; 0 is the snapshot alone (default: no limit)"},
+		&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be packed; write nothing onto the drive"},
+		&cli.StringSliceFlag{Name: "allow-missing", Usage: "`TREE` whose root is gone on purpose (\"*\": every tree)"},
+		&cli.StringSliceFlag{Name: "allow-empty", Usage: "`TREE` that was emptied on purpose"},
+		&cli.StringSliceFlag{Name: "allow-device", Usage: "`TREE` that was moved to another device on purpose"},
+		&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
+		&cli.StringSliceFlag{Name: "allow-lost-scan", Usage: "`TREE` of which home lost what it knew: read all anew, take what is not there for deleted"},
+		&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
+	}
+}
+
+// packOptions reads all but the drive.
+func (s *session) packOptions() (home.PackOptions, error) {
+	c := s.c
+	o := home.PackOptions{
+		State:         s.state,
+		Route:         c.String("route"),
+		For:           c.Duration("for"),
+		DryRun:        c.Bool("dry-run"),
+		AllowMissing:  c.StringSlice("allow-missing"),
+		AllowEmpty:    c.StringSlice("allow-empty"),
+		AllowDevice:   c.StringSlice("allow-device"),
+		AllowVanished: c.StringSlice("allow-vanished"),
+		AllowLostScan: c.StringSlice("allow-lost-scan"),
+		Report:        s,
+	}
+	if o.For < 0 {
+		return o, exit.Errorf(exit.Usage, "--for %s is before now", o.For)
+	}
+	var err error
+	if o.Reserve, err = sizeFlag(c, "reserve", -1); err != nil {
+		return o, err
+	}
+	if o.Limit, err = sizeFlag(c, "limit", 0); err != nil {
+		return o, err
+	}
+	if c.IsSet("limit") && o.Limit == 0 {
+		o.Limit = -1 // the snapshot alone
+	}
+	if o.PackSize, err = sizeFlag(c, "pack-size", 0); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+// pack packs and tells what came of it.
+func (s *session) pack(o home.PackOptions) error {
+	ctrlC := catchInterrupts(s.console, "closing the shipment with what is there; the rest comes with the next trip (Ctrl-C again stops at once)", nil)
+	defer ctrlC.Release()
+	o.Stop = ctrlC.Stop
+	o.Confirm = s.confirm(s.e.in, ctrlC.Stop)
+	r, err := home.Pack(context.Background(), o)
+	if err != nil {
+		return stoppedBy(ctrlC, err)
+	}
+	s.Rest()
+	s.sawDrive(o.Drive)
+	s.Summary("pack", packSummary(r))
+	tellPacked(s, r)
+	if r.Interrupted {
+		return exit.With(exit.Interrupted, errReported)
+	}
+	return end(false, r.Incomplete())
 }
 
 func tellPacked(s *session, r home.PackResult) {

@@ -18,11 +18,7 @@ func unpackCommand(e *env) *cli.Command {
 			"to the question takes them away; in older snapshots they stay in either case.",
 			"wl unpack --drive /mnt/courier --vault /srv/vault",
 			"wl unpack --deletions apply"),
-		Flags: []cli.Flag{
-			driveFlag(),
-			vaultFlag(),
-			&cli.StringFlag{Name: "deletions", Usage: "`WHAT` becomes of files that are gone at home: ask, keep or apply (default: as vault.toml says, which is ask)"},
-		},
+		Flags: append([]cli.Flag{driveFlag(), vaultFlag()}, unpackFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
@@ -32,11 +28,9 @@ func unpackCommand(e *env) *cli.Command {
 				return err
 			}
 			defer s.Close()
-			o := vault.UnpackOptions{Report: s}
-			if text := c.String("deletions"); text != "" {
-				if o.Deletions, err = vault.ParseDeletions(text); err != nil {
-					return exit.With(exit.Usage, err)
-				}
+			o, err := s.unpackOptions()
+			if err != nil {
+				return err
 			}
 			if o.Drive, err = s.drivePlace(); err != nil {
 				return err
@@ -44,20 +38,45 @@ func unpackCommand(e *env) *cli.Command {
 			if o.Vault, err = s.vaultPlace(); err != nil {
 				return err
 			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			o.Confirm = s.confirm(e.in, ctrlC.Stop)
-			r, err := vault.Unpack(ctx, o)
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.sawDrive(o.Drive)
-			s.Summary("unpack", unpackSummary(r))
-			tellUnpacked(s, r)
-			return end(r.Damaged > 0, !r.Complete())
+			return s.unpack(o)
 		},
 	}
+}
+
+// unpackFlags are the flags of unpack beside the places.
+func unpackFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "deletions", Usage: "`WHAT` becomes of files that are gone at home: ask, keep or apply (default: as vault.toml says, which is ask)"},
+	}
+}
+
+// unpackOptions reads all but drive and vault.
+func (s *session) unpackOptions() (vault.UnpackOptions, error) {
+	o := vault.UnpackOptions{Report: s}
+	if text := s.c.String("deletions"); text != "" {
+		var err error
+		if o.Deletions, err = vault.ParseDeletions(text); err != nil {
+			return o, exit.With(exit.Usage, err)
+		}
+	}
+	return o, nil
+}
+
+// unpack unpacks and tells what came of it.
+func (s *session) unpack(o vault.UnpackOptions) error {
+	ctx, ctrlC := cancelOnInterrupt(s.console)
+	defer ctrlC.Release()
+	o.Confirm = s.confirm(s.e.in, ctrlC.Stop)
+	r, err := vault.Unpack(ctx, o)
+	if err != nil {
+		return stoppedBy(ctrlC, err)
+	}
+	s.Rest()
+	s.sawDrive(o.Drive)
+	s.sawVault(o.Vault)
+	s.Summary("unpack", unpackSummary(r))
+	tellUnpacked(s, r)
+	return end(r.Damaged > 0, !r.Complete())
 }
 
 func tellUnpacked(s *session, r vault.UnpackResult) {

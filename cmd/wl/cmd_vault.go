@@ -61,7 +61,7 @@ func vaultInitCommand(e *env) *cli.Command {
 			}
 			s.Rest()
 			s.sawDrive(o.Drive)
-			s.sawVault(r.Path, r.RouteID, r.Route)
+			s.sawVault(r.Path)
 			s.Summary("vault init", vaultInitSummary(r))
 			s.Info("%s is the vault of route %s now (id %s).", report.Name(r.Path), r.Route, short(r.RouteID))
 			for _, t := range r.Trees {

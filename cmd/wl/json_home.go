@@ -231,6 +231,9 @@ type driveInitForm struct {
 	DriveID    string `json:"drive_id"`
 	DriveLabel string `json:"drive_label"`
 	pathForm
-	FreeBytes  int64 `json:"free_bytes,omitempty"`
-	TotalBytes int64 `json:"total_bytes,omitempty"`
+	Made       bool     `json:"made"`
+	Binaries   []string `json:"binaries"`
+	Readme     bool     `json:"readme"`
+	FreeBytes  int64    `json:"free_bytes,omitempty"`
+	TotalBytes int64    `json:"total_bytes,omitempty"`
 }

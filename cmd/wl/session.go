@@ -12,6 +12,7 @@ import (
 	"waterlock/internal/exit"
 	"waterlock/internal/machine"
 	"waterlock/internal/report"
+	"waterlock/internal/vault"
 )
 
 // session is what every command begins with: this machine's state and the
@@ -65,8 +66,13 @@ func (s *session) sawDrive(path string) {
 	}
 }
 
-func (s *session) sawVault(path, route, name string) {
-	err := machine.SawVault(s.state, machine.Vault{Path: path, Route: route, Name: name, LastSeen: time.Now().UTC()})
+// sawVault remembers the vault at path, with the route that its own settings
+// name.
+func (s *session) sawVault(path string) {
+	id, name, err := vault.RouteOf(path)
+	if err == nil {
+		err = machine.SawVault(s.state, machine.Vault{Path: path, Route: id.String(), Name: name, LastSeen: time.Now().UTC()})
+	}
 	if err != nil {
 		s.Verbose("this vault is not remembered: %v", err)
 	}

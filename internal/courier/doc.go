@@ -3,6 +3,7 @@
 //
 //	waterlock/
 //	  drive.json                              id, label, format
+//	  README.txt, bin/                        for people: see program.go
 //	  <route id, 32 hex>/
 //	    shipments/<shipment id, 32 hex>/
 //	      NNNNNN.pack                         data packs, numbered from 000001

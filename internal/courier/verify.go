@@ -17,7 +17,7 @@ import (
 type VerifyResult struct {
 	Shipments     int64 // committed ones
 	Open          int64 // without a commit
-	Files         int64 // packs read
+	Files         int64 // packs read, and programs that the drive carries
 	Records       int64 // in them, as their commits say
 	Bytes         int64
 	DamagedFiles  int64 // commits and receipts included
@@ -79,7 +79,29 @@ func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResu
 			v.file(work[i].Path+"/"+f.Name, f)
 		}
 	}
+	v.programs()
 	return v.res, ctx.Err()
+}
+
+// programs verifies the programs that the drive carries.
+func (v *verifier) programs() {
+	names, err := v.d.Programs()
+	if err != nil {
+		v.problem(binDir, err)
+	}
+	for _, name := range names {
+		if v.ctx.Err() != nil {
+			return
+		}
+		size, cold, err := v.d.checkProgram(name)
+		v.res.Files++
+		v.res.Bytes += size
+		v.res.Warm = v.res.Warm || cold == disk.Warm
+		if err != nil {
+			v.res.DamagedFiles++
+			v.problem(binDir+"/"+name, err)
+		}
+	}
 }
 
 // filesOf are the files of all commits of a shipment, those of the newest

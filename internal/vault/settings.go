@@ -111,3 +111,15 @@ func treeHere(tree string) error {
 	}
 	return nil
 }
+
+// RouteOf is the route of the vault at path and its name, by its settings
+// alone: nothing is locked. exit.NotFound where there is no vault.
+func RouteOf(path string) (id wire.RouteID, name string, err error) {
+	root, err := disk.Dir(path)
+	if err != nil {
+		return id, "", exit.With(exit.NotFound, err)
+	}
+	defer root.Close()
+	s, err := readSettings(root, path)
+	return s.id, s.RouteName, err
+}
