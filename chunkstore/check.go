@@ -248,6 +248,9 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 		}
 		res.Files++
 		st, found, err := stat(v.FS, v.name(p))
+		if err == nil && found {
+			err = s.reopen(v.FS, v.name(p), st)
+		}
 		if err != nil {
 			s.report.Problem(v.name(p), err)
 			continue

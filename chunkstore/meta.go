@@ -2,6 +2,8 @@ package chunkstore
 
 import (
 	"errors"
+	"os"
+	"slices"
 
 	"waterlock/internal/disk"
 	"waterlock/snapshot"
@@ -28,16 +30,50 @@ func (s *Store) setMeta(f disk.FS, name string, e *snapshot.Entry) error {
 	return err
 }
 
+// What the vault's user needs of a file and of a directory.
+const (
+	fileNeeds = 0o600
+	dirNeeds  = 0o700
+)
+
 func (s *Store) meta(e *snapshot.Entry) disk.Meta {
-	m := disk.Meta{Mode: e.Mode, UID: e.UID, GID: e.GID, MTime: e.MTime, Xattrs: e.Xattrs}
-	if !s.root {
-		if e.Kind == disk.KindDir {
-			m.Mode |= 0o700
-		} else {
-			m.Mode |= 0o600
+	m := disk.Meta{Mode: e.Mode, UID: e.UID, GID: e.GID, MTime: e.MTime}
+	for _, x := range e.Xattrs {
+		if !disk.Trusted(x.Name) {
+			m.Xattrs = append(m.Xattrs, x)
 		}
 	}
+	if !s.root {
+		m = usable(m, e.Kind)
+	}
 	return m
+}
+
+// usable lets the owner of an entry use it. Where there is an access list, it
+// is the list that counts and not the mode.
+func usable(m disk.Meta, kind disk.Kind) disk.Meta {
+	needs := uint32(fileNeeds)
+	if kind == disk.KindDir {
+		needs = dirNeeds
+	}
+	m.Mode |= needs
+	m.Xattrs = disk.GrantOwner(m.Xattrs, uint16(needs>>6))
+	return m
+}
+
+// reopen makes a file or directory of the mirror that somebody closed to the
+// vault's user usable again: what lies in it could not be looked at otherwise,
+// and nothing new be put there.
+func (s *Store) reopen(f disk.FS, name string, st disk.Stat) error {
+	closed := st.Kind == disk.KindDir && st.Mode&dirNeeds != dirNeeds || st.Kind == disk.KindFile && st.Mode&fileNeeds != fileNeeds
+	if !closed || s.root || st.UID != uint32(os.Geteuid()) {
+		return nil
+	}
+	m, err := f.Meta(name, st)
+	if err != nil {
+		return err
+	}
+	return f.SetMeta(name, usable(m, st.Kind), disk.MetaOptions{Mode: true})
 }
 
 // SetDirMeta gives a directory of the mirror the metadata of its entry, where
@@ -65,6 +101,7 @@ func (s *Store) SetDirMeta(tree string, e *snapshot.Entry) (changed bool, err er
 	m := s.meta(e)
 	if st.Mode == m.Mode && sameMTime(m.MTime, st.MTime) && (!s.root || st.UID == m.UID && st.GID == m.GID) {
 		have, err := v.FS.Meta(name, st)
+		have.Xattrs = slices.DeleteFunc(have.Xattrs, func(x disk.Xattr) bool { return disk.Trusted(x.Name) })
 		if err == nil && sameXattrs(have.Xattrs, m.Xattrs) {
 			return false, nil
 		}

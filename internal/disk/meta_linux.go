@@ -84,7 +84,7 @@ func (h metaHandle) removeXattr(name string) error        { return xattr.Remove(
 // mayRemoveXattr: labels that a security module keeps are never ours.
 func mayRemoveXattr(name string, privileged bool) bool {
 	switch {
-	case strings.HasPrefix(name, "user."), strings.HasPrefix(name, "system.posix_acl_"):
+	case strings.HasPrefix(name, "user."), strings.HasPrefix(name, aclPrefix):
 		return true
 	case strings.HasPrefix(name, "trusted."), name == "security.capability":
 		return privileged

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,18 +95,10 @@ func setXattrs(h metaHandle, want []Xattr, o MetaOptions, note func(string, erro
 		}
 	}
 	for _, x := range want {
-		if o.Privileged || !isTrustedXattr(x.Name) {
+		if o.Privileged || !Trusted(x.Name) {
 			note(x.Name, h.setXattr(x.Name, x.Value))
 		}
 	}
-}
-
-// isTrustedXattr tells whether programs or the kernel trust an attribute.
-func isTrustedXattr(name string) bool {
-	if strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") {
-		return true
-	}
-	return strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "system.posix_acl_")
 }
 
 // isNoXattr tells whether an error only says that there are no attributes.
