@@ -37,9 +37,9 @@ type RestoreResult struct {
 	Pending             int64 // files restored in the last version carried
 	Unseen              int64 // entries restored as they were at an earlier reading
 	Kept                int64 // entries that were there, with equal content but other metadata, and kept that
-	Dropped             int64 // entries without the bits or attributes that need Privileged, and special files not made
-	OwnerUnset          int64 // entries whose owner this user may not set
-	MetaUnset           int64 // entries that the target could not give all their other metadata
+	Dropped             int64 // entries without the bits or attributes that need Privileged, and devices not made
+	Sockets             int64 // not made: who listens on them makes them
+	Unset               []Unset
 }
 
 // Complete tells whether everything asked for is there now.
@@ -118,6 +118,9 @@ type restorer struct {
 	block    bool   // blocked is set
 	under    int64  // entries under it
 	gapsSeen bool
+
+	typed bool   // fs was asked for
+	fs    string // type of the target's file system
 }
 
 func (r *restorer) run() error {
@@ -302,9 +305,8 @@ func (r *restorer) say() {
 		{r.res.Pending, "restored in the last version carried, because the newer one has not been carried in full"},
 		{r.res.Unseen, "restored as at an earlier reading, because they could not be read for this snapshot"},
 		{r.res.Kept, "there already with equal content but other metadata, which they keep unless overwriting is allowed"},
-		{r.res.Dropped, "restored without setuid bits, device nodes, sockets, security.* or trusted.* attributes"},
-		{r.res.OwnerUnset, "left to the current user, who may not give files to others"},
-		{r.res.MetaUnset, "without all their times, modes or attributes, which the target cannot hold"},
+		{r.res.Dropped, "restored without setuid bits, devices, security.* or trusted.* attributes: --privileged brings them back"},
+		{r.res.Sockets, "not made: a socket is made by the program that listens on it"},
 	} {
 		if s.n > 0 {
 			r.Report.Warn("%s %s", report.Count(s.n, "entry"), s.text)

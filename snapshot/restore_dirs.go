@@ -84,6 +84,8 @@ func (r *restorer) dirThere(e *Entry, up disk.FS, name string) error {
 	return nil
 }
 
+var errManyXattrs = errors.New("the directories above each other have too many")
+
 // maxHeldXattrs bounds the attributes of the directories that lie above each
 // other.
 const maxHeldXattrs = 64 << 20
@@ -108,7 +110,7 @@ func (d *dirMetas) add(e *Entry) error {
 	c := *e.Clone()
 	c.Path = ""
 	if size := xattrBytes(c.Xattrs); d.held+size > maxHeldXattrs {
-		d.r.res.MetaUnset++
+		d.r.unset(e.Path, "attributes", errManyXattrs)
 		c.Xattrs = nil
 	}
 	d.held += xattrBytes(c.Xattrs)

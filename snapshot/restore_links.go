@@ -17,7 +17,9 @@ var errReserved = errors.New("the name is needed while restoring")
 type links struct {
 	r       *restorer
 	made    bool
-	without bool // the target knows no hard links
+	without bool                // the target knows no hard links
+	why     error               // of without
+	alone   map[uint64]struct{} // groups of which there is a file, then
 }
 
 // key names a group by everything its entries must have in common.
@@ -53,7 +55,7 @@ func (l *links) reuse(e *Entry, temp string) (bool, error) {
 	l.r.Target.Remove(temp) // of an interrupted restore
 	if err := l.r.Target.Link(key, temp); err != nil {
 		// Too many links of one file: the next ones are of a new one.
-		l.r.Report.Verbose("%s: %v; restored as a file of its own", l.r.name(e.Path), err)
+		l.r.unset(e.Path, "hard links", err)
 		return false, l.r.Target.Remove(key)
 	}
 	return true, nil
@@ -71,7 +73,11 @@ func (l *links) isOne(e *Entry, st disk.Stat) bool {
 
 // keep remembers a file in place for the others of its group.
 func (l *links) keep(e *Entry) {
-	if e.LinkGroup == 0 || l.without || l.r.DryRun {
+	if e.LinkGroup == 0 || l.r.DryRun {
+		return
+	}
+	if l.without {
+		l.apart(e)
 		return
 	}
 	if !l.made {
@@ -84,9 +90,21 @@ func (l *links) keep(e *Entry) {
 		return
 	}
 	if err := l.r.Target.Link(e.Path, key); err != nil {
-		l.without = true
-		l.r.Report.Warn("hard links are restored as files of their own: %v", err)
+		l.without, l.why, l.alone = true, err, map[uint64]struct{}{}
+		l.apart(e)
 	}
+}
+
+// maxAlone bounds the groups that are remembered where there are no hard links.
+const maxAlone = 1 << 16
+
+// apart counts the files of a group behind the first: they are files of their own.
+func (l *links) apart(e *Entry) {
+	if _, again := l.alone[e.LinkGroup]; !again && len(l.alone) < maxAlone {
+		l.alone[e.LinkGroup] = struct{}{}
+		return
+	}
+	l.r.unset(e.Path, "hard links", l.why)
 }
 
 func (l *links) clear() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"strings"
 
 	"waterlock/internal/disk"
 )
@@ -15,12 +14,7 @@ const privilegedBits = 0o6000
 // needsPrivilege tells whether an entry loses something without Privileged.
 func (e *Entry) needsPrivilege() bool {
 	return e.Kind == disk.KindFile && e.Mode&privilegedBits != 0 ||
-		slices.ContainsFunc(e.Xattrs, func(x disk.Xattr) bool { return privilegedXattr(x.Name) })
-}
-
-func privilegedXattr(name string) bool {
-	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") ||
-		strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "system.posix_acl_")
+		slices.ContainsFunc(e.Xattrs, func(x disk.Xattr) bool { return disk.Trusted(x.Name) })
 }
 
 // metaStage says whether a file may still have to be read under its temporary
@@ -42,36 +36,38 @@ func (r *restorer) mayOwn(e *Entry) bool {
 	return r.euid == 0 || r.euid > 0 && e.UID == uint32(r.euid)
 }
 
+// errNotOwner is why an ordinary user gives nobody else's files back to them.
+var errNotOwner = errors.New("only root may give files to others")
+
 // setMeta gives what was written the metadata of its entry. What the target
-// cannot hold is counted.
+// does not take, or takes as something else, is counted.
 func (r *restorer) setMeta(dir disk.FS, name string, e *Entry, stage metaStage) error {
 	m := disk.Meta{Mode: e.Mode, UID: e.UID, GID: e.GID, MTime: e.MTime, Xattrs: e.Xattrs}
 	if stage == metaTemporary && r.unreadable(e) {
 		m.Mode |= 0o400
+		m.Xattrs = disk.GrantOwner(m.Xattrs, 4)
 	}
-	err := dir.SetMeta(name, m, disk.MetaOptions{Owner: r.mayOwn(e), Mode: true, Privileged: r.Privileged})
+	o := disk.MetaOptions{Owner: r.mayOwn(e), Mode: true, Privileged: r.Privileged}
+	err := dir.SetMeta(name, m, o)
 	if stage == metaFinal && e.Kind == disk.KindFile {
 		return ignoreMeta(err) // the second time: counted at the first
 	}
-	if !r.mayOwn(e) {
-		r.res.OwnerUnset++
-	}
-	var problems *disk.MetaError
-	if !errors.As(err, &problems) {
+	var failed *disk.MetaError
+	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
-	other := false
-	for _, p := range problems.Problems {
-		if p.What == "owner" {
-			r.res.OwnerUnset++
-			continue
-		}
-		other = true
-		r.Report.Verbose("%s: %s not set: %v", r.name(e.Path), p.What, p.Err)
+	var problems []disk.MetaProblem
+	if failed != nil {
+		problems = failed.Problems
 	}
-	if other {
-		r.res.MetaUnset++
+	if !o.Owner {
+		problems = append(problems, disk.MetaProblem{What: "owner", Err: errNotOwner})
 	}
+	st, err := dir.Stat(name)
+	if err != nil {
+		return err
+	}
+	r.unsetMeta(e.Path, append(problems, differing(e.Kind, m, o, st)...))
 	return nil
 }
 
@@ -109,5 +105,5 @@ func (r *restorer) settable(xattrs []disk.Xattr) []disk.Xattr {
 	if r.Privileged {
 		return xattrs
 	}
-	return slices.DeleteFunc(slices.Clone(xattrs), func(x disk.Xattr) bool { return privilegedXattr(x.Name) })
+	return slices.DeleteFunc(slices.Clone(xattrs), func(x disk.Xattr) bool { return disk.Trusted(x.Name) })
 }

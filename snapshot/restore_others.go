@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"waterlock/internal/disk"
 )
@@ -13,13 +14,20 @@ func (r *restorer) second(e *Entry) error {
 	case disk.KindDir, disk.KindFile:
 		return nil
 	case disk.KindSymlink, disk.KindFifo:
-	default:
-		// A socket is made by who listens on it; devices are made by the system.
-		r.res.Dropped++
-		r.Report.Verbose("%s: a %v is not restored", r.name(e.Path), e.Kind)
+	case disk.KindSocket:
+		r.res.Sockets++ // who listens on it makes it
+		r.Report.Verbose("%s: a socket is not restored", r.name(e.Path))
 		return nil
+	default:
+		if !r.Privileged {
+			r.res.Dropped++
+			r.Report.Verbose("%s: a %v is not restored", r.name(e.Path), e.Kind)
+			return nil
+		}
 	}
 	switch err := r.other(e); {
+	case notMade(err):
+		r.unset(e.Path, plurals[e.Kind], err)
 	case errors.Is(err, errNoParent):
 		r.res.Failed++ // its directory was named in the first pass
 		r.Report.Verbose("%s: %v", r.name(e.Path), err)
@@ -30,6 +38,21 @@ func (r *restorer) second(e *Entry) error {
 		r.count(e)
 	}
 	return nil
+}
+
+var plurals = map[disk.Kind]string{disk.KindSymlink: "symlinks", disk.KindFifo: "pipes",
+	disk.KindCharDevice: "devices", disk.KindBlockDevice: "devices"}
+
+// makeError says that an entry of this kind could not be made.
+type makeError struct{ error }
+
+func (e makeError) Unwrap() error { return e.error }
+
+// notMade tells whether the target does not take entries of this kind at all,
+// or not from this user.
+func notMade(err error) bool {
+	var m makeError
+	return errors.As(err, &m) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM))
 }
 
 var errNoParent = errors.New("its directory is not there")
@@ -55,6 +78,7 @@ func (r *restorer) other(e *Entry) error {
 			}
 			equal = target == e.Target
 		}
+		equal = equal && st.Rdev == e.Rdev
 		switch {
 		case equal && !r.Overwrite:
 			m, err := up.Meta(name, st)
@@ -78,13 +102,16 @@ func (r *restorer) other(e *Entry) error {
 	}
 	temp := tempName(e.Path)
 	up.Remove(temp) // of an interrupted restore
-	if e.Kind == disk.KindSymlink {
+	switch e.Kind {
+	case disk.KindSymlink:
 		err = up.Symlink(e.Target, temp)
-	} else {
+	case disk.KindFifo:
 		err = up.Mkfifo(temp, 0o600)
+	default:
+		err = up.Mkdev(temp, e.Kind, e.Rdev, 0o600)
 	}
 	if err != nil {
-		return err
+		return makeError{err}
 	}
 	if err := r.setMeta(up, temp, e, metaFinal); err != nil {
 		up.Remove(temp)

@@ -19,7 +19,8 @@ func restoreCommand(e *env) *cli.Command {
 			"back what it wrote. What is there already and equal is left; what differs is never overwritten\n"+
 			"unless --overwrite says so. A snapshot is named by its number, the beginning of its id, the word\n"+
 			"latest, or a time: the last snapshot not after it. Of a snapshot that is not whole everything\n"+
-			"that can be had comes back, and the rest is named.",
+			"that can be had comes back, and the rest is named. What DIR cannot hold (owners without root, access\n"+
+			"lists, links) is said in one line a kind, with exit code 3; -v names the files.",
 			"wl restore --snapshot latest --target /tmp/back",
 			"wl restore --vault /srv/vault --snapshot 12 --target /tmp/back photos/2019",
 			"wl restore --snapshot 2026-03-01 --target /tmp/back documents/letters/will.odt"),
@@ -29,7 +30,7 @@ func restoreCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "target", Aliases: []string{"t"}, Usage: "`DIR` to write into"},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace files in DIR that differ"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be restored; write nothing"},
-			&cli.BoolFlag{Name: "privileged", Usage: "bring back setuid and setgid bits, security.* and trusted.* attributes too"},
+			&cli.BoolFlag{Name: "privileged", Usage: "bring back setuid and setgid bits, devices, security.* and trusted.* attributes too"},
 		},
 		Action: func(c *cli.Context) error {
 			s, err := begin(c, e)
@@ -67,7 +68,7 @@ func restoreCommand(e *env) *cli.Command {
 			s.Rest()
 			s.Summary("restore", restoreSummary(o, r))
 			tellRestored(s, o, r)
-			return end(r.Damaged > 0, r.Failed+r.Pending+r.Unseen > 0)
+			return end(r.Damaged > 0, r.Failed+r.Pending+r.Unseen > 0 || len(r.Unset) > 0)
 		},
 	}
 }
@@ -92,11 +93,16 @@ func tellRestored(s *session, o vault.RestoreOptions, r vault.RestoreResult) {
 	if r.Damaged > 0 {
 		s.Info("Damage was found in the vault while reading. wl verify names it, and what can be repaired is.")
 	}
+	for i := range r.Unset {
+		s.Warn("%s", &r.Unset[i])
+	}
 	switch {
 	case r.Failed > 0:
 		s.Info("%s did not come back; they are named above.", report.Count(r.Failed, "entry"))
 	case o.DryRun:
 		s.Info("Dry run: nothing was written.")
+	case len(r.Unset) > 0:
+		s.Info("The content was read back and is right. What the target does not take stays in the snapshot; -v names the files.")
 	default:
 		s.Info("What was written was read back and is right.")
 	}

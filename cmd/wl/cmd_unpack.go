@@ -99,7 +99,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("%s that somebody else wrote stood in the way and were moved to .wl/foreign, unharmed.", files(r.Foreign))
 	}
 	if r.NotKept > 0 {
-		s.Info("%s have something that this file system or user cannot hold; the snapshot has it.", report.Count(r.NotKept, "entry"))
+		s.Info("%s, which a mirror does not make, in the snapshot alone: sockets and devices.", report.Count(r.NotKept, "special file"))
 	}
 	if r.HistoryTotal > 0 {
 		s.Info("History takes %s: old versions, and the snapshots' lists of files.", report.Size(r.HistoryTotal))

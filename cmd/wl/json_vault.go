@@ -124,21 +124,29 @@ type snapshotsForm struct {
 }
 
 type restoreForm struct {
-	Snapshot     uint64    `json:"snapshot"`
-	SnapshotID   string    `json:"snapshot_id"`
-	SnapshotTime time.Time `json:"snapshot_time,omitzero"`
-	Target       string    `json:"target"`
-	TargetB64    []byte    `json:"target_b64,omitempty"`
-	DryRun       bool      `json:"dry_run"`
-	Files        int64     `json:"files"`
-	Dirs         int64     `json:"dirs"`
-	Others       int64     `json:"others"`
-	Bytes        int64     `json:"bytes"`
-	AlreadyThere int64     `json:"already_there"`
-	Failed       int64     `json:"failed"`
-	Pending      int64     `json:"pending"`
-	Unseen       int64     `json:"unseen"`
-	Damaged      int64     `json:"damaged"`
+	Snapshot     uint64      `json:"snapshot"`
+	SnapshotID   string      `json:"snapshot_id"`
+	SnapshotTime time.Time   `json:"snapshot_time,omitzero"`
+	Target       string      `json:"target"`
+	TargetB64    []byte      `json:"target_b64,omitempty"`
+	DryRun       bool        `json:"dry_run"`
+	Files        int64       `json:"files"`
+	Dirs         int64       `json:"dirs"`
+	Others       int64       `json:"others"`
+	Bytes        int64       `json:"bytes"`
+	AlreadyThere int64       `json:"already_there"`
+	Failed       int64       `json:"failed"`
+	Pending      int64       `json:"pending"`
+	Unseen       int64       `json:"unseen"`
+	Damaged      int64       `json:"damaged"`
+	Unset        []unsetForm `json:"unset"`
+}
+
+type unsetForm struct {
+	What       string `json:"what"`
+	FileSystem string `json:"file_system"`
+	Entries    int64  `json:"entries"`
+	Why        string `json:"why"`
 }
 
 func restoreSummary(o vault.RestoreOptions, r vault.RestoreResult) restoreForm {
@@ -147,6 +155,7 @@ func restoreSummary(o vault.RestoreOptions, r vault.RestoreResult) restoreForm {
 		Target: textOf(o.Target), TargetB64: exactly(o.Target), DryRun: o.DryRun,
 		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes, AlreadyThere: r.AlreadyThere,
 		Failed: r.Failed, Pending: r.Pending, Unseen: r.Unseen, Damaged: r.Damaged,
+		Unset: listOf(r.Unset, func(u vault.Unset) unsetForm { return unsetForm{u.What, u.FS, u.Entries, textOf(u.Why)} }),
 	}
 }
 

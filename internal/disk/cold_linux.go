@@ -24,6 +24,11 @@ const (
 	fsJFS      = 0x3153464a
 	fsUDF      = 0x15013346
 	fsFUSE     = 0x65735546
+	fsNFS      = 0x6969
+	fsSMB2     = 0xfe534d42
+	fsCIFS     = 0xff534d42
+	fsZFS      = 0x2fc12fc1
+	fsOverlay  = 0x794c7630
 )
 
 // syncfsWaits tells whether syncfs of this file system is as good as an fsync

@@ -188,6 +188,18 @@ func (d *dir) Mkfifo(name string, perm uint32) error {
 	return d.do("mkfifo", name, func(dirfd int, base string) error { return mkfifoat(dirfd, base, perm) })
 }
 
+func (d *dir) Mkdev(name string, kind Kind, rdev uint64, perm uint32) error {
+	return d.do("mkdev", name, func(dirfd int, base string) error {
+		switch kind {
+		case KindCharDevice:
+			return mknodat(dirfd, base, unix.S_IFCHR|perm, rdev)
+		case KindBlockDevice:
+			return mknodat(dirfd, base, unix.S_IFBLK|perm, rdev)
+		}
+		return unix.EINVAL
+	})
+}
+
 // Remove tries as for a file first, then as for a directory.
 func (d *dir) Remove(name string) error {
 	return d.do("remove", name, func(dirfd int, base string) error {
@@ -327,5 +339,5 @@ func (d *dir) Free() (Space, error) {
 		return Space{}, d.err("statfs", ".", err)
 	}
 	unit := blockUnit(&s)
-	return Space{Avail: int64(s.Bavail) * unit, Total: int64(s.Blocks) * unit}, nil
+	return Space{Avail: int64(s.Bavail) * unit, Total: int64(s.Blocks) * unit, Type: fsType(&s)}, nil
 }

@@ -120,6 +120,10 @@ func (d *dir) Mkfifo(name string, _ uint32) error {
 	return d.err("mkfifo", name, errors.ErrUnsupported)
 }
 
+func (d *dir) Mkdev(name string, _ Kind, _ uint64, _ uint32) error {
+	return d.err("mkdev", name, errors.ErrUnsupported)
+}
+
 func (d *dir) two(op, oldname, newname string, call func(o, n string) error) error {
 	o, err := d.check(op, oldname)
 	if err != nil {
@@ -305,7 +309,7 @@ func (d *dir) Free() (s Space, err error) {
 	if err := windows.GetDiskFreeSpaceEx(path, &avail, &total, nil); err != nil {
 		return s, d.err("free space", ".", err)
 	}
-	return Space{int64(avail), int64(total)}, nil
+	return Space{Avail: int64(avail), Total: int64(total)}, nil
 }
 
 func (d *dir) Close() error { return d.root.Close() }

@@ -30,6 +30,9 @@ type FS interface {
 	Readlink(name string) (string, error)
 	// Mkfifo makes a named pipe; errors.ErrUnsupported where it cannot.
 	Mkfifo(name string, perm uint32) error
+	// Mkdev makes a device file: KindCharDevice or KindBlockDevice, with the
+	// number that Stat gives as Rdev. errors.ErrUnsupported where it cannot.
+	Mkdev(name string, kind Kind, rdev uint64, perm uint32) error
 
 	// Stat describes the entry itself, also when it is a link.
 	Stat(name string) (Stat, error)
@@ -106,4 +109,7 @@ func (c Coldness) String() string {
 
 // Space is the room on a file system, in bytes. Avail is what this user may
 // still write.
-type Space struct{ Avail, Total int64 }
+type Space struct {
+	Avail, Total int64
+	Type         string // of the file system, as people call it; "" where it is not known
+}

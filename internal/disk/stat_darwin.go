@@ -57,6 +57,8 @@ func (*quiet) openat(dirfd int, base string, flags int) (fd, kept int, err error
 
 func mkfifoat(int, string, uint32) error { return unix.ENOTSUP }
 
+func mknodat(int, string, uint32, uint64) error { return unix.ENOTSUP }
+
 // fsync asks the drive to empty its cache, too; file systems of others (SMB)
 // know only the plain one.
 func fsync(fd int) error {
@@ -69,6 +71,8 @@ func fsync(fd int) error {
 }
 
 func startWriteBack(int) {}
+
+func fsType(s *unix.Statfs_t) string { return unix.ByteSliceToString(s.Fstypename[:]) }
 
 func blockUnit(s *unix.Statfs_t) int64 { return int64(s.Bsize) }
 

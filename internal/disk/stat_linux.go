@@ -105,11 +105,52 @@ func mkfifoat(dirfd int, base string, perm uint32) error {
 	return unix.Mkfifoat(dirfd, base, perm)
 }
 
+func mknodat(dirfd int, base string, mode uint32, rdev uint64) error {
+	return unix.Mknodat(dirfd, base, mode, int(rdev))
+}
+
 func fsync(fd int) error { return unix.Fsync(fd) }
 
 func startWriteBack(fd int) {
 	// A hint: the sync that follows reports errors.
 	_ = unix.SyncFileRange(fd, 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// fsType names a file system by what statfs says of it.
+func fsType(s *unix.Statfs_t) string {
+	switch uint32(s.Type) {
+	case fsExt4:
+		return "ext4"
+	case fsXFS:
+		return "xfs"
+	case fsBtrfs:
+		return "btrfs"
+	case fsF2FS:
+		return "f2fs"
+	case fsBcachefs:
+		return "bcachefs"
+	case fsTmpfs:
+		return "tmpfs"
+	case fsMSDOS:
+		return "vfat"
+	case fsExFAT:
+		return "exfat"
+	case fsNTFS3:
+		return "ntfs3"
+	case fsHFSPlus:
+		return "hfsplus"
+	case fsFUSE:
+		return "FUSE"
+	case fsNFS:
+		return "nfs"
+	case fsSMB2, fsCIFS:
+		return "smb"
+	case fsZFS:
+		return "zfs"
+	case fsOverlay:
+		return "overlay"
+	}
+	return ""
 }
 
 func blockUnit(s *unix.Statfs_t) int64 {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"waterlock/internal/report"
+	"waterlock/snapshot"
 )
 
 // InitOptions says where a new vault is to lie and which drive brings its route.
@@ -158,11 +159,15 @@ type RestoreResult struct {
 	Others       int64
 	Bytes        int64
 	AlreadyThere int64
-	Failed       int64 // named through Report; the rest came back
-	Pending      int64 // restored in the last version carried
-	Unseen       int64 // restored as home last saw them
-	Damaged      int64 // places in the vault found damaged while reading
+	Failed       int64   // named through Report; the rest came back
+	Pending      int64   // restored in the last version carried
+	Unseen       int64   // restored as home last saw them
+	Unset        []Unset // what the target could not be given
+	Damaged      int64   // places in the vault found damaged while reading
 }
+
+// Unset is one kind of thing that restored entries were to have and did not get.
+type Unset = snapshot.Unset
 
 // VerifyOptions says how much of a vault is read back.
 type VerifyOptions struct {

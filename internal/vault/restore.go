@@ -71,6 +71,7 @@ func Restore(ctx context.Context, o RestoreOptions) (result RestoreResult, err e
 		result.Failed += r.Failed + r.NotFound + r.Gaps
 		result.Pending += r.Pending
 		result.Unseen += r.Unseen
+		result.Unset = snapshot.AddUnset(result.Unset, r.Unset)
 	}
 	result.Damaged, err = v.lostSince()
 	return result, err

@@ -183,6 +183,10 @@ func (d *faultDir) Mkfifo(name string, perm uint32) error {
 	return d.s.run(growing, "mkfifo", d.path+name, func() error { return d.fs.Mkfifo(name, perm) })
 }
 
+func (d *faultDir) Mkdev(name string, kind disk.Kind, rdev uint64, perm uint32) error {
+	return d.s.run(growing, "mkdev", d.path+name, func() error { return d.fs.Mkdev(name, kind, rdev, perm) })
+}
+
 func (d *faultDir) Symlink(target, name string) error {
 	return d.s.run(growing, "symlink", d.path+name, func() error { return d.fs.Symlink(target, name) })
 }

@@ -167,6 +167,16 @@ func (d *memDir) Mkfifo(name string, perm uint32) error {
 	return err
 }
 
+func (d *memDir) Mkdev(name string, kind disk.Kind, rdev uint64, perm uint32) error {
+	n, err := d.add("mkdev", name, kind, perm)
+	if err == nil {
+		d.c.mu.Lock()
+		n.rdev = rdev
+		d.c.mu.Unlock()
+	}
+	return err
+}
+
 func (d *memDir) Symlink(target, name string) error {
 	n, err := d.add("symlink", name, disk.KindSymlink, 0o777)
 	if err == nil {

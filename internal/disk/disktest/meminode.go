@@ -21,6 +21,7 @@ type inode struct {
 	btime  disk.Time
 	ctime  disk.Time
 	target string // of a link
+	rdev   uint64 // of a device
 
 	now    state // what a process sees
 	synced state // what survives
@@ -220,7 +221,7 @@ func (n *inode) syncFile() {
 func (n *inode) stat() disk.Stat {
 	st := disk.Stat{
 		Kind: n.kind, Mode: n.now.mode, UID: n.now.uid, GID: n.now.gid, Size: n.now.size,
-		MTime: n.now.mtime, CTime: n.ctime, BTime: n.btime, Ino: n.ino, Dev: 1, Nlink: uint64(n.nlink),
+		MTime: n.now.mtime, CTime: n.ctime, BTime: n.btime, Ino: n.ino, Dev: 1, Rdev: n.rdev, Nlink: uint64(n.nlink),
 	}
 	for _, p := range n.now.pages {
 		if p != nil {
