@@ -96,12 +96,17 @@ func (w *world) cmd(state string, args ...string) *exec.Cmd {
 // run runs wl and fails the test unless it exits with the code.
 func (w *world) run(code int, state string, args ...string) string {
 	w.t.Helper()
+	return w.finish(code, w.cmd(state, args...))
+}
+
+// finish runs a command of wl and fails the test unless it exits with the code.
+func (w *world) finish(code int, cmd *exec.Cmd) string {
+	w.t.Helper()
 	var out bytes.Buffer
-	cmd := w.cmd(state, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
-		w.t.Fatalf("wl %s: %v, want exit code %d\n%s", strings.Join(args, " "), err, code, out.String())
+		w.t.Fatalf("wl %s: %v, want exit code %d\n%s", strings.Join(cmd.Args[1:], " "), err, code, out.String())
 	}
 	return out.String()
 }

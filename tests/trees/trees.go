@@ -33,7 +33,7 @@ type Facts struct {
 	Content string
 	Target  string
 	Links   string   // the other names of the same file within the tree, joined
-	Xattrs  []string // user.* only, "name=value"
+	Xattrs  []string // user.* and access lists, "name=value"
 }
 
 // Options leave out what a target cannot have or a test does not mean.
@@ -87,7 +87,7 @@ func Take(root string, o Options) (Tree, error) {
 				return err
 			}
 		}
-		if f.Xattrs, err = userXattrs(path); err != nil {
+		if f.Xattrs, err = xattrs(path); err != nil {
 			return err
 		}
 		t[rel] = f
@@ -123,7 +123,7 @@ func hash(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func userXattrs(path string) ([]string, error) {
+func xattrs(path string) ([]string, error) {
 	if !xattr.XATTR_SUPPORTED {
 		return nil, nil
 	}
@@ -133,7 +133,7 @@ func userXattrs(path string) ([]string, error) {
 	}
 	var list []string
 	for _, n := range names {
-		if !strings.HasPrefix(n, "user.") {
+		if !strings.HasPrefix(n, "user.") && !strings.HasPrefix(n, "system.posix_acl_") {
 			continue
 		}
 		v, err := xattr.LGet(path, n)
