@@ -168,7 +168,7 @@ func decodePlaced(r *wire.Reader) (list []placed) {
 		if r.Err() != nil {
 			return nil
 		}
-		if gap > snapshot.MaxSize || length == 0 || length > chunk.MaxSize || p.id.IsZero() || at+int64(gap)+int64(length) > snapshot.MaxSize {
+		if gap > snapshot.MaxSize || length == 0 || length > chunk.MaxSize || p.id.IsZero() || int64(gap) > snapshot.MaxSize-int64(length)-at {
 			r.Fail("chunks within a file", fmt.Sprintf("chunk %s of %d bytes", p.id.Short(), length))
 			return nil
 		}

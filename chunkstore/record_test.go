@@ -6,9 +6,11 @@ import (
 	"reflect"
 	"testing"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/disk/disktest"
 	"waterlock/internal/wire"
+	"waterlock/snapshot"
 )
 
 // recordsOf returns the install records and lists of given-up actions of a
@@ -171,4 +173,23 @@ func FuzzInstallRecord(f *testing.F) {
 			t.Fatalf("%d of %d", len(void), seq)
 		}
 	})
+}
+
+// Chunks that would lie beyond the largest file are refused, whatever the sum
+// of their lengths does.
+func TestPlacedChunksBeyondAFileAreRefused(t *testing.T) {
+	id := chunk.Data.ID([]byte("x"))
+	for _, gaps := range [][]uint64{{snapshot.MaxSize + 1}, {snapshot.MaxSize}, {snapshot.MaxSize - 8, snapshot.MaxSize}, {snapshot.MaxSize - 8, snapshot.MaxSize - 8, snapshot.MaxSize}} {
+		var w wire.Writer
+		w.Uvarint(uint64(len(gaps)))
+		for _, gap := range gaps {
+			w.Uvarint(gap)
+			w.Uvarint(8)
+			w.Fixed(id[:])
+		}
+		r := wire.NewReader(w.Bytes())
+		if list := decodePlaced(r); r.Err() == nil {
+			t.Errorf("gaps %d: %+v", gaps, list)
+		}
+	}
 }
