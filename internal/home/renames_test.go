@@ -1,6 +1,8 @@
 package home
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -139,6 +141,35 @@ func TestAMoveBetweenTreesIsNotRead(t *testing.T) {
 	must(t, os.Rename(w.path("../x"), w.roots["more"]+"/f1"))
 	settleClock()
 	if res := w.pack(); res.Moved != 2 || res.BytesRead != 0 || res.ChunksNew != 0 {
+		t.Errorf("%+v", res)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
+}
+
+// A pack that was interrupted behind renamed files goes on: they do not count as gone because their place is known.
+func TestRenamesAreFoundAgainAfterAnInterruption(t *testing.T) {
+	w := newWorld(t)
+	w.needsBirthTimes()
+	for i := range 10 {
+		w.write(fmt.Sprintf("b/f%02d", i), 5000, uint64(i))
+	}
+	settleClock()
+	w.pack()
+	w.rename("b", "a")
+	for i := range 5 {
+		w.write(fmt.Sprintf("z%02d", i), 100<<10, uint64(20+i))
+	}
+	settleClock()
+	plain := w.trees["docs"].(*readCounter)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.trees["docs"] = &afterBytes{readCounter: plain, limit: 250 << 10, do: cancel}
+	if _, err := w.packCtx(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	w.trees["docs"] = plain
+	if res := w.pack(); len(res.Stopped) != 0 || !res.Resumed || res.Pending != 0 {
 		t.Errorf("%+v", res)
 	}
 	v := w.newVault()

@@ -195,14 +195,14 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 	if prev != nil {
 		s.metaBytes += itemBytes(&prev.Entry) // it may end as pending and keep the previous content
 	}
+	if !sameInode(n, prev) && len(s.newFiles) < maxMoveKeys { // new, or renamed over what was there
+		s.newFiles = append(s.newFiles, keyOf(n.Local, &n.Entry))
+	}
 	if hinted {
 		return
 	}
 	s.toReadFiles++
 	s.toRead += n.Entry.Size
-	if !sameInode(n, prev) && len(s.newFiles) < maxMoveKeys { // new, or renamed over what was there
-		s.newFiles = append(s.newFiles, keyOf(n.Local, &n.Entry))
-	}
 }
 
 // What an entry takes in a stream, at most.
