@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -263,6 +264,27 @@ func TestABadgerThatNeverClosesIsLeftAlone(t *testing.T) {
 	closePatience = patience
 	if err == nil {
 		t.Fatal("no error")
+	}
+	close(release)
+	<-closed
+	must(t, openLedger(t, dir, true).Close()) // fresh: there is no stamp
+}
+
+// deadDisk takes nothing any more.
+type deadDisk struct{ disk.FS }
+
+func (deadDisk) Create(string, uint32) (disk.File, error) { return nil, syscall.EIO }
+
+func TestABadgerOnADeadDiskIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	l := openLedger(t, dir, true)
+	must(t, l.MarkHeld(tids(1)))
+	release, shut := make(chan struct{}), l.s.shut
+	closed := make(chan struct{})
+	l.s.shut = func() error { defer close(closed); <-release; return shut() }
+	l.s.fs = deadDisk{l.s.fs}
+	if err := l.Close(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
 	}
 	close(release)
 	<-closed

@@ -202,12 +202,33 @@ func (s *store) closeBadger() error {
 		}()
 		done <- s.shut()
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(closePatience):
-		return s.fail(fmt.Errorf("badger did not close within %v: is the disk failing?", closePatience))
+	patience, look := time.After(closePatience), time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-look.C: // on a disk that takes nothing any more Badger tries for ever
+			if err := s.takesFiles(); err != nil {
+				return s.fail(fmt.Errorf("badger does not close: %w", err))
+			}
+		case <-patience:
+			return s.fail(fmt.Errorf("badger did not close within %v: is the disk failing?", closePatience))
+		}
 	}
+}
+
+// takesFiles makes a file and removes it.
+func (s *store) takesFiles() error {
+	const name = "probe"
+	f, err := s.fs.Create(name, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), s.fs.Remove(name))
 }
 
 func (s *store) release() {
