@@ -26,7 +26,7 @@ func (r *restorer) second(e *Entry) error {
 		}
 	}
 	switch err := r.other(e); {
-	case notMade(err):
+	case notMade(e.Kind, err):
 		r.unset(e.Path, plurals[e.Kind], err)
 	case errors.Is(err, errNoParent):
 		r.res.Failed++ // its directory was named in the first pass
@@ -49,10 +49,11 @@ type makeError struct{ error }
 func (e makeError) Unwrap() error { return e.error }
 
 // notMade tells whether the target does not take entries of this kind at all,
-// or not from this user.
-func notMade(err error) bool {
+// or not from this user. exFAT through FUSE calls that an I/O error.
+func notMade(kind disk.Kind, err error) bool {
 	var m makeError
-	return errors.As(err, &m) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM))
+	return errors.As(err, &m) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) ||
+		kind != disk.KindSymlink && errors.Is(err, syscall.EIO))
 }
 
 var errNoParent = errors.New("its directory is not there")

@@ -27,7 +27,7 @@ func (u *Unset) String() string {
 	}
 	for _, made := range plurals {
 		if u.What == made {
-			return fmt.Sprintf("%d %s not made%s: %s", u.Entries, u.What, on, u.Why)
+			return fmt.Sprintf("%s not made%s: %s", report.Count(u.Entries, strings.TrimSuffix(made, "s")), on, u.Why)
 		}
 	}
 	return fmt.Sprintf("%s of %s not given back%s: %s", u.What, report.Count(u.Entries, "entry"), on, u.Why)

@@ -187,3 +187,70 @@ func (w *world) usable() {
 		return nil
 	}))
 }
+
+// What a drive brings hands on no rights: neither in the mirror of a vault that
+// runs as root nor on restore, unless a flag asks for it.
+func TestADriveHandsOnNoRights(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make what is not to be handed on")
+	}
+	w := newWorld(t)
+	home := filepath.Join(w.home, "t")
+	must(t, os.MkdirAll(home, 0o755))
+	at := func(dir, name string) string { return filepath.Join(dir, name) }
+	for name, mode := range map[string]os.FileMode{
+		"setuid": 0o755 | os.ModeSetuid, "setgid": 0o755 | os.ModeSetgid, "capable": 0o755, "trusted": 0o600,
+	} {
+		must(t, os.WriteFile(at(home, name), []byte("#!/bin/sh\n"), 0o600))
+		must(t, os.Chmod(at(home, name), mode))
+	}
+	// cap_net_raw, permitted and effective, in the kernel's second version.
+	if err := xattr.Set(at(home, "capable"), "security.capability", []byte{1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err != nil {
+		t.Skip("no capabilities here: ", err)
+	}
+	must(t, xattr.Set(at(home, "trusted"), "trusted.x", []byte("y")))
+	if err := syscall.Mknod(at(home, "null"), syscall.S_IFCHR|0o666, 1<<8|3); err != nil {
+		t.Skip("no devices can be made here: ", err)
+	}
+	w.begin("t")
+	w.pack()
+	w.joinAndUnpack()
+
+	rights := func(dir string) (found []string) {
+		t.Helper()
+		for _, name := range []string{"setuid", "setgid", "capable", "trusted", "null"} {
+			st, err := os.Lstat(at(dir, name))
+			if err != nil {
+				continue
+			}
+			names, err := xattr.LList(at(dir, name))
+			must(t, err)
+			if st.Mode()&(os.ModeSetuid|os.ModeSetgid|os.ModeDevice) != 0 || len(names) > 0 {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	if got := rights(home); len(got) != 5 {
+		t.Fatalf("at home: %v", got)
+	}
+	if got := rights(filepath.Join(w.vault, "t")); len(got) != 0 {
+		t.Errorf("in the mirror: %v", got)
+	}
+	target := filepath.Join(w.dir, "back")
+	out := w.atVault("restore", "--vault", w.vault, "--snapshot", "1", "--target", target)
+	if got := rights(filepath.Join(target, "t")); len(got) != 0 || !strings.Contains(out, "--privileged brings them back") {
+		t.Errorf("restored: %v\n%s", got, out)
+	}
+	target = filepath.Join(w.dir, "privileged")
+	w.atVault("restore", "--vault", w.vault, "--snapshot", "1", "--target", target, "--privileged")
+	if got := rights(filepath.Join(target, "t")); len(got) != 5 {
+		t.Errorf("with --privileged: %v", got)
+	}
+	st, err := os.Lstat(at(filepath.Join(target, "t"), "null"))
+	must(t, err)
+	if st.Sys().(*syscall.Stat_t).Rdev != 1<<8|3 {
+		t.Errorf("device %x", st.Sys().(*syscall.Stat_t).Rdev)
+	}
+}
