@@ -237,6 +237,20 @@ func TestEverythingAboutAFileTravels(t *testing.T) {
 		t.Error(out)
 	}
 
+	// The time of birth cannot be set by anybody; it is recorded where there is one, and shown.
+	d, err := disk.Dir(home)
+	must(t, err)
+	defer d.Close()
+	st, err := d.Stat("attributes")
+	must(t, err)
+	out := w.atVault("ls", "--vault", w.vault, "--json", "--snapshot", "1", "t/attributes")
+	if born := st.BTime.Time().Format(time.RFC3339Nano); !st.BTime.IsZero() && !strings.Contains(out, `"btime":"`+born) {
+		t.Errorf("born %s: %s", born, out)
+	}
+	if !strings.Contains(out, `"user.empty","user.large"`) {
+		t.Errorf("no names of attributes: %s", out)
+	}
+
 	// Over an older state: a directory of files never goes, all else is replaced.
 	back := w.restore("1")
 	w.run(3, w.vState, "restore", "--vault", w.vault, "--snapshot", "2", "--target", back, "--overwrite")

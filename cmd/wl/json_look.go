@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"waterlock/internal/disk"
 	"waterlock/internal/vault"
 	"waterlock/snapshot"
 )
@@ -25,6 +26,13 @@ func hashOf(e *snapshot.Entry) string {
 	return e.Hash.String()
 }
 
+func btimeOf(e *snapshot.Entry) time.Time {
+	if e.BTime.IsZero() {
+		return time.Time{}
+	}
+	return stamp(e.BTime.Time())
+}
+
 func mtimeOf(e *snapshot.Entry) time.Time { return stamp(e.MTime.Time()) }
 
 type entryForm struct {
@@ -36,6 +44,8 @@ type entryForm struct {
 	User      string    `json:"user"`
 	Group     string    `json:"group"`
 	MTime     time.Time `json:"mtime"`
+	BTime     time.Time `json:"btime,omitzero"`
+	Xattrs    []string  `json:"xattrs"`
 	Bytes     int64     `json:"bytes"`
 	Hash      string    `json:"hash"`
 	Target    string    `json:"target,omitempty"`
@@ -47,7 +57,8 @@ type entryForm struct {
 func entryItem(tree string, e *snapshot.Entry) entryForm {
 	return entryForm{
 		pathForm: pathOf(rawName(tree, e.Path)), Kind: e.Kind.String(), Mode: uint64(e.Mode), UID: uint64(e.UID), GID: uint64(e.GID),
-		User: textOf(e.User), Group: textOf(e.Group), MTime: mtimeOf(e), Bytes: e.Size, Hash: hashOf(e),
+		User: textOf(e.User), Group: textOf(e.Group), MTime: mtimeOf(e), BTime: btimeOf(e), Bytes: e.Size, Hash: hashOf(e),
+		Xattrs: listOf(e.Xattrs, func(x disk.Xattr) string { return textOf(x.Name) }),
 		Target: textOf(e.Target), TargetB64: exactly(e.Target), Pending: e.Pending, Unseen: e.Unseen,
 	}
 }
