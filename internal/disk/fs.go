@@ -55,6 +55,13 @@ type FS interface {
 	// names: see SyncDir).
 	SyncFiles(names []string) error
 
+	// CloneRange makes one file share the n bytes at off of another, at the
+	// same offset: they take no room, and a write to either leaves the other
+	// as it is. off and n are multiples of CloneAlign within the file from;
+	// the file to grows where it is shorter. errors.ErrUnsupported where the
+	// file system cannot.
+	CloneRange(from, to string, off, n int64) error
+
 	// Sub returns a real directory (never a link) as a root of its own, to be
 	// closed by the caller. Paths beyond PATH_MAX are reached by descending.
 	Sub(name string) (FS, error)
@@ -62,6 +69,10 @@ type FS interface {
 	Free() (Space, error)
 	Close() error
 }
+
+// CloneAlign is a multiple of the block sizes of file systems that can share
+// blocks.
+const CloneAlign = 64 << 10
 
 // File is an open regular file. ReadAt, WriteAt and Stat are safe for
 // concurrent use.

@@ -46,6 +46,35 @@ var dataCases = []conformanceCase{
 			t.Errorf("reading, or the links' own times, changed the time: %+v", st)
 		}
 	}},
+	{"files share blocks, or it is said that they cannot", func(t *testing.T, fsys disk.FS) {
+		const k = disk.CloneAlign
+		a, b := bytes.Repeat([]byte("a"), 4*k+7), bytes.Repeat([]byte("b"), k)
+		write(t, fsys, "a", string(a))
+		write(t, fsys, "b", string(b))
+		err := fsys.CloneRange("a", "b", k, 2*k)
+		if errors.Is(err, errors.ErrUnsupported) {
+			wantRead(t, fsys, "b", string(b))
+			t.Skipf("blocks cannot be shared here: %v", err)
+		}
+		must(t, err)
+		b = append(b, a[:2*k]...)
+		wantRead(t, fsys, "b", string(b))
+		// A write to either leaves the other as it is.
+		for _, name := range []string{"a", "b"} {
+			f, err := fsys.OpenWrite(name)
+			must(t, err)
+			mustN(t, 3)(f.WriteAt([]byte("new"), k+5))
+			must(t, errors.Join(f.Sync(), f.Close()))
+		}
+		copy(a[k+5:], "new")
+		copy(b[k+5:], "new")
+		wantRead(t, fsys, "a", string(a))
+		wantRead(t, fsys, "b", string(b))
+		must(t, fsys.Remove("a"))
+		wantRead(t, fsys, "b", string(b))
+		wantErr(t, fsys.CloneRange("a", "b", 0, k), fs.ErrNotExist)
+		wantErr(t, fsys.CloneRange("b", "c", 0, k), fs.ErrNotExist)
+	}},
 	{"attributes that are not wanted go", func(t *testing.T, fsys disk.FS) {
 		write(t, fsys, "f", "x")
 		st := stat(t, fsys, "f")

@@ -259,6 +259,11 @@ func (d *faultDir) SyncFiles(names []string) error {
 	return nil
 }
 
+// CloneRange counts as a write.
+func (d *faultDir) CloneRange(from, to string, off, n int64) error {
+	return d.s.run(growing, "clone", d.path+to, func() error { return d.fs.CloneRange(from, to, off, n) })
+}
+
 func (d *faultDir) Sub(name string) (sub disk.FS, err error) {
 	err = d.s.run(reading, "open", d.path+name, func() (err error) {
 		sub, err = d.fs.Sub(name)

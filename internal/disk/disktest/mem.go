@@ -37,6 +37,8 @@ type core struct {
 	crashAt  int // ops from which on the power is gone; negative: never
 	used     int64
 	capacity int64
+	apart    bool          // blocks are not shared
+	shared   map[*page]int // pages that files share: how many have it but one
 }
 
 // startOfTime is the clock's first second, in 2026.
@@ -44,7 +46,7 @@ const startOfTime = 1_767_225_600
 
 // NewMem returns an empty file system.
 func NewMem() *Mem {
-	c := &core{crashAt: -1}
+	c := &core{crashAt: -1, shared: map[*page]int{}}
 	c.root = c.newInode(disk.KindDir, 0o755)
 	c.root.nlink = 1
 	c.root.synced = c.root.now
@@ -61,6 +63,13 @@ func (m *Mem) SetCapacity(bytes int64) {
 	m.c.mu.Lock()
 	defer m.c.mu.Unlock()
 	m.c.capacity = bytes
+}
+
+// NoSharing makes it a file system whose files cannot share blocks.
+func (m *Mem) NoSharing() {
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	m.c.apart = true
 }
 
 // Ops is the number of changes and syncs so far, failed ones included.

@@ -60,7 +60,8 @@ func (m *Mem) Crashed(mode CrashMode, seed uint64) *Mem {
 			settle(n)
 		}
 	}
-	c := &core{crashAt: -1, root: root, clock: m.c.clock, capacity: m.c.capacity, lastIno: m.c.lastIno}
+	c := &core{crashAt: -1, root: root, clock: m.c.clock, capacity: m.c.capacity, lastIno: m.c.lastIno,
+		apart: m.c.apart, shared: map[*page]int{}}
 	c.recover(all)
 	return newMem(c)
 }
@@ -201,7 +202,7 @@ func (c *core) recover(all []*inode) {
 		n.nlink, n.handles, n.names, n.coming, n.waits = 0, 0, 0, 0, nil
 	}
 	c.root.nlink = 1
-	seen := map[*inode]bool{}
+	seen, taken := map[*inode]bool{}, map[*page]bool{}
 	var walk func(n *inode)
 	walk = func(n *inode) {
 		if seen[n] {
@@ -211,7 +212,12 @@ func (c *core) recover(all []*inode) {
 		n.synced, n.dirty = n.now, false
 		n.synced.pages = slices.Clone(n.now.pages)
 		for _, p := range n.now.pages {
-			if p != nil {
+			switch {
+			case p == nil:
+			case taken[p]:
+				c.shared[p]++
+			default:
+				taken[p] = true
 				c.used += pageSize
 			}
 		}

@@ -258,6 +258,19 @@ func (d *memDir) Link(oldname, newname string) error {
 	})
 }
 
+func (d *memDir) CloneRange(from, to string, off, n int64) error {
+	return d.two("clone", from, to, func(src *inode, srcbase string, dst *inode, dstbase string) error {
+		a, b := src.entries[srcbase], dst.entries[dstbase]
+		switch {
+		case b == nil:
+			return syscall.ENOENT
+		case a.kind != disk.KindFile || b.kind != disk.KindFile:
+			return syscall.EINVAL
+		}
+		return d.c.cloneRange(a, b, off, n)
+	})
+}
+
 func (d *memDir) Rename(oldname, newname string) error {
 	return d.two("rename", oldname, newname, func(from *inode, oldbase string, to *inode, newbase string) error {
 		n, over := from.entries[oldbase], to.entries[newbase]

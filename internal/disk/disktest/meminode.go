@@ -96,9 +96,7 @@ func (c *core) freeIno() uint64 {
 func (c *core) letGo(n *inode) {
 	if n.nlink == 0 && n.handles == 0 {
 		for _, p := range n.now.pages {
-			if p != nil {
-				c.used -= pageSize
-			}
+			c.freePage(p)
 		}
 		c.dead = append(c.dead, n)
 	}
@@ -298,17 +296,19 @@ func (c *core) touch(n *inode) {
 // returns nil when there is no room for it.
 func (c *core) ownPage(n *inode, i int64) *page {
 	old := n.page(i)
-	if old != nil && (i >= int64(len(n.synced.pages)) || n.synced.pages[i] != old) {
+	if old != nil && c.shared[old] == 0 && (i >= int64(len(n.synced.pages)) || n.synced.pages[i] != old) {
 		return old
 	}
 	pg := new(page)
 	if old != nil {
 		*pg = *old
-	} else {
+	}
+	if old == nil || c.shared[old] > 0 {
 		if c.capacity > 0 && c.used+pageSize > c.capacity {
 			return nil
 		}
 		c.used += pageSize
+		c.freePage(old)
 	}
 	if grow := i + 1 - int64(len(n.now.pages)); grow > 0 {
 		n.now.pages = append(n.now.pages, make([]*page, grow)...)
@@ -317,13 +317,52 @@ func (c *core) ownPage(n *inode, i int64) *page {
 	return pg
 }
 
+// freePage gives back the room of a page that a file has no longer.
+func (c *core) freePage(p *page) {
+	switch {
+	case p == nil:
+	case c.shared[p] > 1:
+		c.shared[p]--
+	case c.shared[p] == 1:
+		delete(c.shared, p)
+	default:
+		c.used -= pageSize
+	}
+}
+
+// cloneRange makes to share pages of from.
+func (c *core) cloneRange(from, to *inode, off, n int64) error {
+	switch {
+	case c.apart:
+		return syscall.EOPNOTSUPP
+	case off%disk.CloneAlign != 0 || n%disk.CloneAlign != 0 || n <= 0 || off+n > from.now.size || from == to:
+		return syscall.EINVAL
+	}
+	last := (off + n) / pageSize
+	if grow := last - int64(len(to.now.pages)); grow > 0 {
+		to.now.pages = append(to.now.pages, make([]*page, grow)...)
+	}
+	for i := off / pageSize; i < last; i++ {
+		pg := from.page(i)
+		if pg == to.now.pages[i] {
+			continue
+		}
+		if pg != nil {
+			c.shared[pg]++
+		}
+		c.freePage(to.now.pages[i])
+		to.now.pages[i] = pg
+	}
+	to.now.size = max(to.now.size, off+n)
+	c.touch(to)
+	return nil
+}
+
 func (c *core) truncate(n *inode, size int64) error {
 	if size < n.now.size {
 		keep := (size + pageSize - 1) / pageSize
 		for i := keep; i < int64(len(n.now.pages)); i++ {
-			if n.now.pages[i] != nil {
-				c.used -= pageSize
-			}
+			c.freePage(n.now.pages[i])
 		}
 		if keep < int64(len(n.now.pages)) {
 			n.now.pages = slices.Clone(n.now.pages[:keep])
