@@ -18,15 +18,18 @@ import (
 const assemblies = 5
 
 // prepareContent assembles a file in staging.
-func (b *Batch) prepareContent(ctx context.Context, v *volume, it *item) error {
+func (b *Batch) prepareContent(ctx context.Context, v *volume, at *place, it *item) error {
 	a := &it.act
 	if err := b.s.allThere(a.entry); err != nil {
 		return b.growInstead(ctx, v, it, err)
 	}
 	if !it.stopgap {
-		if ok, err := b.prepareGrown(ctx, v, it); ok || err != nil {
+		if ok, err := b.prepareGrown(ctx, v, at, it); ok || err != nil {
 			return err
 		}
+	}
+	if ok, err := b.prepareShared(ctx, v, at, it); ok || err != nil {
+		return err
 	}
 	if err := b.s.room(v.shelf, dataSize(a.entry)); err != nil {
 		return err
@@ -119,7 +122,7 @@ func (s *Store) room(sh *shelf, n int64) error {
 	sh.looks--
 	if n > sh.avail {
 		sh.looks = 0
-		return fmt.Errorf("%w: %d bytes are needed, %d are free", ErrNoRoom, n, max(sh.avail, 0))
+		return &RoomError{n, max(sh.avail, 0)}
 	}
 	sh.avail -= n
 	return nil

@@ -359,6 +359,7 @@ func (s *Store) clearDir(ctx context.Context, v *volume, dir string) error {
 
 // place is what is known of a path before an action.
 type place struct {
+	path  string
 	st    disk.Stat
 	found bool
 	row   *index.PathRow
@@ -368,7 +369,7 @@ type place struct {
 
 // at looks at a path: what lies there, and what the catalog says of it.
 func (o *overlay) at(s *Store, v *volume, p string) (*place, error) {
-	var at place
+	at := place{path: p}
 	var err error
 	if at.st, at.found, err = stat(v.FS, v.name(p)); err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (b *Batch) prepareFile(ctx context.Context, v *volume, at *place, it *item)
 	} else if c != nil {
 		return b.prepareMove(v, c, it)
 	}
-	return b.prepareContent(ctx, v, it)
+	return b.prepareContent(ctx, v, at, it)
 }
 
 // holds reports whether a container has the content of an entry.

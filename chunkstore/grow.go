@@ -118,6 +118,7 @@ type growth struct {
 	path string
 	id   index.ContainerID // 0: it has not begun
 	have []placed          // chunks of it that count
+	at   *place            // of one that is completed: what the path shows
 }
 
 func (g *growth) name() string { return g.v.shelf.growName(g.id) }

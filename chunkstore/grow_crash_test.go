@@ -16,6 +16,7 @@ import (
 // the rest.
 type growScene struct {
 	old, first, whole string
+	piece             int // bytes of a chunk
 	run               func(w *world, whole bool) error
 }
 
@@ -60,6 +61,7 @@ func (sc *growScene) check(w *world) {
 	if got, ok := read(w.fs, "a/f"); !ok || got != sc.old && got != sc.whole {
 		w.t.Errorf("the path is neither old nor new (%v, %d bytes)", ok, len(got))
 	}
+	w.piece = sc.piece
 	w.chunksOf(sc.old, sc.first)
 	if err := w.s.Catalog().Containers(func(c index.Container) error {
 		if !w.s.there(c) {
@@ -149,6 +151,10 @@ func crashGrowth(t *testing.T, start *disktest.Mem, sc *growScene) {
 
 func TestFaultAtEveryStepOfGrowth(t *testing.T) {
 	start, sc := growBase(t, true)
+	faultGrowth(t, start, sc)
+}
+
+func faultGrowth(t *testing.T, start *disktest.Mem, sc *growScene) {
 	for i, kind := range disktest.FaultKinds {
 		for _, reads := range []bool{false, true} {
 			if reads && kind != disktest.EIO {

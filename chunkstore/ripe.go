@@ -14,9 +14,9 @@ import (
 // prepareGrown completes the file that grows for the path and stages it. It is
 // false where none grows, or one that is rather another version: that one is
 // left alone, and its chunks are read like any others.
-func (b *Batch) prepareGrown(ctx context.Context, v *volume, it *item) (bool, error) {
+func (b *Batch) prepareGrown(ctx context.Context, v *volume, at *place, it *item) (bool, error) {
 	a := &it.act
-	g := &growth{s: b.s, v: v, path: a.path, id: b.s.growing.of(v.Tree, a.path)}
+	g := &growth{s: b.s, v: v, path: a.path, id: b.s.growing.of(v.Tree, a.path), at: at}
 	if g.id == 0 {
 		return false, nil
 	}
@@ -47,8 +47,9 @@ func (b *Batch) prepareGrown(ctx context.Context, v *volume, it *item) (bool, er
 // written again. The whole is read back like any file's.
 func (g *growth) complete(ctx context.Context, e *snapshot.Entry) error {
 	c := compare(chunksIn(e.Content), g.have)
-	if err := g.s.room(g.v.shelf, bytesIn(c.missing)); err != nil {
-		return err
+	sh, err := g.s.sharingWith(g.v, g.at, c.missing)
+	if err != nil {
+		return whole(err)
 	}
 	if err := g.evict(ctx, merged(c.clash, c.loose)); err != nil {
 		return err
@@ -57,7 +58,10 @@ func (g *growth) complete(ctx context.Context, e *snapshot.Entry) error {
 	if err != nil {
 		return err
 	}
-	err = g.s.fill(ctx, f, c.missing)
+	sh, err = g.s.share(ctx, g.v, sh, g.name())
+	if err == nil {
+		err = g.s.fill(ctx, g.v, f, c.missing, sh)
+	}
 	if err == nil {
 		err = zeroHoles(ctx, f, e.Content)
 	}
@@ -119,23 +123,33 @@ func (s *Store) dress(v *volume, a *action) error {
 	return err
 }
 
-// fill writes chunks at their offsets.
-func (s *Store) fill(ctx context.Context, f disk.File, list []placed) error {
-	content := make([]snapshot.Extent, len(list))
-	for i, p := range list {
-		content[i] = snapshot.Extent{ID: p.id, Length: p.len}
+// fill writes chunks at their offsets, but for what the file shares already.
+func (s *Store) fill(ctx context.Context, v *volume, f disk.File, list []placed, sh sharing) error {
+	if err := s.room(v.shelf, bytesIn(list)-sh.bytes()); err != nil {
+		return err
+	}
+	var content []snapshot.Extent
+	var where []placed
+	for _, p := range list {
+		if len(outside(p, sh.spans)) > 0 {
+			content, where = append(content, snapshot.Extent{ID: p.id, Length: p.len}), append(where, p)
+		}
 	}
 	i := 0
 	return s.pieces(ctx, content, func(p piece) error {
 		if p.err != nil {
 			return p.err
 		}
-		if n, err := f.WriteAt(p.plain, list[i].off); err != nil {
-			return err
-		} else if n < len(p.plain) {
-			return io.ErrShortWrite
-		}
+		at := where[i]
 		i++
+		for _, part := range outside(at, sh.spans) {
+			plain := p.plain[part.off-at.off : part.end-at.off]
+			if n, err := f.WriteAt(plain, part.off); err != nil {
+				return err
+			} else if n < len(plain) {
+				return io.ErrShortWrite
+			}
+		}
 		return nil
 	})
 }

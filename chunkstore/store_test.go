@@ -47,6 +47,7 @@ type world struct {
 	s     *Store
 	size  int64
 	grow  int64 // where files begin to grow
+	piece int   // bytes of a chunk; 0: piece1k
 	ever  drive // chunks of the files made with big
 }
 
@@ -122,7 +123,7 @@ const piece1k = 1000
 func (w *world) content(b []byte) []snapshot.Extent {
 	var list []snapshot.Extent
 	for len(b) > 0 {
-		n := min(piece1k, len(b))
+		n := min(max(w.piece, piece1k), len(b))
 		id := chunk.Data.ID(b[:n])
 		w.drive[id] = bytes.Clone(b[:n])
 		list = append(list, snapshot.Extent{ID: id, Length: int64(n)})

@@ -33,6 +33,7 @@ type shelf struct {
 	fs    disk.FS
 	store string
 
+	apart bool  // files cannot share blocks
 	avail int64 // room left by the last look, less what was written since
 	looks int   // how often avail may be used before it is asked for again
 }
