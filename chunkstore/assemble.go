@@ -109,15 +109,11 @@ func (s *Store) room(sh *shelf, n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sh.looks == 0 || n > 1<<20 {
-		sp, err := sh.fs.Free()
+		avail, err := s.avail(sh.fs)
 		if err != nil {
 			return err
 		}
-		left := min(roomLeft, sp.Total/64)
-		if sh.fs == s.cfg.Vault && sp.Total >= catalogTotal {
-			left = catalogLeft
-		}
-		sh.avail, sh.looks = sp.Avail-left, roomLooks
+		sh.avail, sh.looks = avail, roomLooks
 	}
 	sh.looks--
 	if n > sh.avail {
@@ -126,6 +122,19 @@ func (s *Store) room(sh *shelf, n int64) error {
 	}
 	sh.avail -= n
 	return nil
+}
+
+// avail is the room of a file system, less what is always left free.
+func (s *Store) avail(f disk.FS) (int64, error) {
+	sp, err := f.Free()
+	if err != nil {
+		return 0, err
+	}
+	left := min(roomLeft, sp.Total/64)
+	if f == s.cfg.Vault && sp.Total >= catalogTotal {
+		left = catalogLeft
+	}
+	return sp.Avail - left, nil
 }
 
 // assemble writes the content of an entry into its staged name, with its

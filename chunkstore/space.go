@@ -51,6 +51,28 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 	return sp, nil
 }
 
+// Missing is how many bytes must become free, that so many more can be written
+// in the trees and to history.
+func (s *Store) Missing(trees map[string]int64, history int64) (missing int64, err error) {
+	need := map[disk.FS]int64{s.cfg.Vault: history}
+	for tree, n := range trees {
+		if v := s.vols[tree]; v != nil {
+			need[v.FS] += n
+		}
+	}
+	for f, n := range need {
+		if n == 0 {
+			continue
+		}
+		avail, err := s.avail(f)
+		if err != nil {
+			return 0, err
+		}
+		missing += max(0, n-max(avail, 0))
+	}
+	return missing, nil
+}
+
 // addTree adds up the files beneath a directory.
 func addTree(ctx context.Context, f disk.FS, dir string, sum *int64) error {
 	names, err := f.ReadDir(dir)

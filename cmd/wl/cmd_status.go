@@ -208,6 +208,13 @@ func vaultStatus(r vault.StatusResult) string {
 	if r.Awaited > 0 {
 		fmt.Fprintf(&b, "%s %s awaited from shipments under way.\n", chunks(r.Awaited), is(r.Awaited))
 	}
+	if r.Room.Files > 0 {
+		fmt.Fprintf(&b, "%s %s behind for want of room, which the last unpack found; to be put together takes %s.\n",
+			files(r.Room.Files), is(r.Room.Files), report.Size(r.Room.Needed))
+	}
+	if r.Room.Files+r.Room.OnDrive > 0 {
+		fmt.Fprintln(&b, roomNeeded(r.Room, r.History+r.Kept, r.Foreign))
+	}
 	fmt.Fprintf(&b, "Space: mirror %s, history %s, old versions kept whole %s, staging %s, foreign %s; %s free of %s.\n",
 		report.Size(r.Mirror), report.Size(r.History), report.Size(r.Kept), report.Size(r.Staging), report.Size(r.Foreign),
 		report.Size(r.Free), report.Size(r.Total))

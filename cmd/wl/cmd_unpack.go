@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"waterlock/internal/exit"
@@ -116,6 +118,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.Behind > 0 {
 		s.Info("%s (%s) keep their old version, because chunks of the new one are lacking.", files(r.Behind), report.Size(r.BehindBytes))
 	}
+	tellRoom(s, r)
 	if r.Failed > 0 {
 		s.Info("%s could not be delivered.", files(r.Failed))
 	}
@@ -139,6 +142,35 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	default:
 		s.Info("No receipt was written.")
 	}
+}
+
+// tellRoom says what there was no room for, and what could make some.
+func tellRoom(s *session, r vault.UnpackResult) {
+	if r.Room.Files > 0 {
+		s.Info("%s %s behind: arrived, but without room to be put together, which takes %s. The mirror keeps what it had.",
+			files(r.Room.Files), is(r.Room.Files), report.Size(r.Room.Needed))
+	}
+	if r.Room.OnDrive > 0 {
+		s.Info("%s stay on the drive for want of room.", report.Size(r.Room.OnDrive))
+	}
+	if r.Room.Files+r.Room.OnDrive > 0 {
+		s.Info("%s", roomNeeded(r.Room, r.HistoryTotal, r.ForeignBytes))
+	}
+}
+
+// roomNeeded says how much room is missing, and what takes some.
+func roomNeeded(room vault.Room, history, foreign int64) string {
+	text := fmt.Sprintf("%s more must become free on the vault's disk; then run wl unpack again.", report.Size(room.Missing))
+	if room.Missing == 0 {
+		text = "There is room by now: run wl unpack again."
+	}
+	if foreign > 0 {
+		text += fmt.Sprintf(" Files of somebody else take %s (wl vault foreign).", report.Size(foreign))
+	}
+	if history > 0 {
+		text += fmt.Sprintf(" Old versions and lists take %s, which older snapshots need.", report.Size(history))
+	}
+	return text
 }
 
 func tellInstalled(s *session, r vault.UnpackResult) {

@@ -43,6 +43,7 @@ type unpackForm struct {
 	GrowingFiles    int64     `json:"growing_files"`
 	GrowingBytes    int64     `json:"growing_bytes"`
 	GrownBytes      int64     `json:"grown_bytes"`
+	Room            roomForm  `json:"room"`
 	Pending         int64     `json:"pending"`
 	Unseen          int64     `json:"unseen"`
 	NotKept         int64     `json:"not_kept"`
@@ -52,6 +53,7 @@ type unpackForm struct {
 	DeletedBytes    int64     `json:"deleted_bytes"`
 	GoneKeptWhy     string    `json:"gone_kept_why"`
 	ForeignFiles    int64     `json:"foreign_files"`
+	ForeignBytes    int64     `json:"foreign_total_bytes"`
 	HistoryChunks   int64     `json:"history_chunks"`
 	HistoryBytes    int64     `json:"history_bytes"`
 	HistoryTotal    int64     `json:"history_total_bytes"`
@@ -70,14 +72,25 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		WrittenFiles: r.Written, WrittenBytes: r.WrittenBytes, Linked: r.Linked, Metadata: r.Metadata, Others: r.Others,
 		BehindFiles: r.Behind, BehindBytes: r.BehindBytes, WaitingFiles: r.Waiting,
 		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrownBytes: r.GrownBytes,
+		Room:    roomOf(r.Room),
 		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
 		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
-		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign,
+		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,
 		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal,
 		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
 		Receipt: r.Receipt, ReceiptTold: r.Told,
 	}
 }
+
+// roomForm is what a vault has no room for.
+type roomForm struct {
+	BehindFiles  int64 `json:"behind_files"`
+	NeededBytes  int64 `json:"needed_bytes"`
+	OnDriveBytes int64 `json:"on_drive_bytes"`
+	MissingBytes int64 `json:"missing_bytes"`
+}
+
+func roomOf(r vault.Room) roomForm { return roomForm{r.Files, r.Needed, r.OnDrive, r.Missing} }
 
 type snapshotForm struct {
 	Snapshot      uint64             `json:"snapshot"`
@@ -226,6 +239,7 @@ type vaultForm struct {
 	KeptBytes     int64          `json:"kept_bytes"`
 	StagingBytes  int64          `json:"staging_bytes"`
 	ForeignBytes  int64          `json:"foreign_bytes"`
+	Room          roomForm       `json:"room"`
 	FreeBytes     int64          `json:"free_bytes"`
 	TotalBytes    int64          `json:"total_bytes"`
 }
@@ -236,6 +250,6 @@ func vaultItem(r vault.StatusResult) vaultForm {
 		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
 		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
-		FreeBytes: r.Free, TotalBytes: r.Total,
+		Room: roomOf(r.Room), FreeBytes: r.Free, TotalBytes: r.Total,
 	}
 }

@@ -92,7 +92,10 @@ type UnpackResult struct {
 	HistoryTotal int64 // what the history takes now: packs and kept versions
 
 	Damaged int64 // records, packs and commits found damaged on the drive or in the vault
-	Failed  int64 // files that could not be delivered for another reason (no room, I/O)
+	Failed  int64 // files that could not be delivered for another reason
+
+	Room         Room  // what there was no room for
+	ForeignBytes int64 // what somebody else's files take that were moved to foreign/
 
 	Wants   int64  // chunks that a snapshot names, the vault lacks and nothing under way brings
 	Awaited int64  // chunks lacking that a shipment still out may bring
@@ -101,7 +104,9 @@ type UnpackResult struct {
 }
 
 // Complete says that everything the drive brought arrived.
-func (r UnpackResult) Complete() bool { return r.Damaged == 0 && r.Failed == 0 && r.Behind == 0 }
+func (r UnpackResult) Complete() bool {
+	return r.Damaged == 0 && r.Failed == 0 && r.Behind == 0 && r.Room.Files == 0
+}
 
 // SnapshotsOptions asks for the list of snapshots.
 type SnapshotsOptions struct {
@@ -219,6 +224,7 @@ type StatusResult struct {
 	Kept      int64 // old versions kept whole
 	Staging   int64 // files growing
 	Foreign   int64 // somebody else's files moved aside
+	Room      Room  // what the last unpack had no room for
 	Free      int64 // of the vault's file system
 	Total     int64
 }

@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"waterlock/chunkstore"
 	"waterlock/index"
@@ -93,13 +92,6 @@ func (u *unpacking) takeIn(ctx context.Context, kind chunk.Kind) error {
 	return u.v.store.FlushHistory()
 }
 
-// noRoom says once that the vault is full. What still lies on the drive is not acknowledged, so home keeps it on its list.
-func (u *unpacking) noRoom(err error) {
-	u.full = true
-	u.result.Failed = max(u.result.Failed, 1)
-	u.rep.Problem(u.v.path, fmt.Errorf("the rest of what the drive brings stays on it: %w; make room and unpack again", err))
-}
-
 // countRecords sets one bit for each record whose chunk the vault has. It comes last, so a bit is the word of the catalog
 // after everything is durable.
 func (u *unpacking) countRecords(ctx context.Context) error {
@@ -112,8 +104,11 @@ func (u *unpacking) countRecords(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if has {
+			switch {
+			case has:
 				dp.ship.bits.set(dp.base + place.Number - 1)
+			case u.full && !u.packs.isBad(uint32(number), place.Number):
+				u.result.Room.OnDrive += int64(place.StoredLen)
 			}
 		}
 	}

@@ -258,6 +258,10 @@ func (d *delivery) count(r *chunkstore.Result) {
 func (d *delivery) countFailure(r *chunkstore.Result) {
 	d.awaits(r.Path)
 	d.result.GrownBytes += r.Grown
+	if errors.Is(r.Err, chunkstore.ErrNoRoom) {
+		d.lacksRoom(r, d.sizes[r.Path])
+		return
+	}
 	var lacking *chunkstore.LackingError
 	if !errors.As(r.Err, &lacking) {
 		d.failed(r.Path, r.Err)

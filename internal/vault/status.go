@@ -41,6 +41,9 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	}
 	result.Mirror, result.History, result.Kept = space.Mirror, space.History, space.Kept
 	result.Staging, result.Foreign = space.Staging, space.Foreign
+	if result.Room, err = v.roomLacking(); err != nil {
+		return result, err
+	}
 	free, err := v.root.Free()
 	if err != nil {
 		return result, err

@@ -29,18 +29,19 @@ type unpacking struct {
 	finders    map[string]*finder // of the newest snapshot, by tree
 	plainBytes int64              // of all records on the drive
 	arrivals   *arrivals
-	goneDirs   int64           // directories in the mirror that are gone at home
-	blocked    int64           // entries that a directory of the mirror stands in the way of
-	stuck      map[string]bool // of these directories, those with files that are gone at home
-	walked     map[string]bool // trees of which every entry was seen
-	awaited    map[pathOf]bool // paths for which a file grows that may yet be whole
+	goneDirs   int64            // directories in the mirror that are gone at home
+	blocked    int64            // entries that a directory of the mirror stands in the way of
+	stuck      map[string]bool  // of these directories, those with files that are gone at home
+	walked     map[string]bool  // trees of which every entry was seen
+	needs      map[string]int64 // bytes of room that files of a tree lack
+	awaited    map[pathOf]bool  // paths for which a file grows that may yet be whole
 }
 
 // Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
 // step does only what is not done yet, and each leaves the vault in order.
 func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err error) {
 	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}, stuck: map[string]bool{},
-		walked: map[string]bool{}, awaited: map[pathOf]bool{}}
+		walked: map[string]bool{}, needs: map[string]int64{}, awaited: map[pathOf]bool{}}
 	if u.rep == nil {
 		u.rep = report.Discard
 	}
@@ -84,6 +85,7 @@ func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err erro
 
 		// Does every snapshot have what it names? Then tell home.
 		{"checking what the snapshots need", u.countRecords},
+		{"", u.countRoom},
 		{"", u.checkArrivals},
 		{"", u.writeReceipt},
 		{"", u.summary},
@@ -218,7 +220,7 @@ func (u *unpacking) summary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.result.HistoryTotal = space.History + space.Kept
+	u.result.HistoryTotal, u.result.ForeignBytes = space.History+space.Kept, space.Foreign
 	u.result.Growing, u.result.GrowingBytes = int64(len(u.awaited)), space.Staging
 	return nil
 }
