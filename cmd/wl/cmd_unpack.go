@@ -110,7 +110,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("Waiting for a later trip: %s, with new content that is still at home.", files(r.Pending))
 	}
 	if r.Growing > 0 {
-		s.Info("Growing beside the mirror until the last part comes: %s, %s so far, %s of it new.", files(r.Growing), report.Size(r.GrowingBytes), report.Size(r.GrownBytes))
+		s.Info("Growing beside the mirror until the last part comes: %s, %s of %s so far, %s of it new.", files(r.Growing), report.Size(r.GrowingBytes), report.Size(r.GrowingTotal), report.Size(r.GrownBytes))
 	}
 	if r.Unseen > 0 {
 		s.Info("Left as it was, because home could not read it: %s.", report.Count(r.Unseen, "entry"))

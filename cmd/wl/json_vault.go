@@ -42,6 +42,7 @@ type unpackForm struct {
 	WaitingFiles    int64     `json:"waiting_files"`
 	GrowingFiles    int64     `json:"growing_files"`
 	GrowingBytes    int64     `json:"growing_bytes"`
+	GrowingTotal    int64     `json:"growing_total_bytes"`
 	GrownBytes      int64     `json:"grown_bytes"`
 	Room            roomForm  `json:"room"`
 	Pending         int64     `json:"pending"`
@@ -71,7 +72,7 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotTime), SnapshotArrived: r.SnapshotArrived, SnapshotWhole: r.SnapshotWhole,
 		WrittenFiles: r.Written, WrittenBytes: r.WrittenBytes, Linked: r.Linked, Metadata: r.Metadata, Others: r.Others,
 		BehindFiles: r.Behind, BehindBytes: r.BehindBytes, WaitingFiles: r.Waiting,
-		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrownBytes: r.GrownBytes,
+		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrowingTotal: r.GrowingTotal, GrownBytes: r.GrownBytes,
 		Room:    roomOf(r.Room),
 		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
 		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,

@@ -74,7 +74,8 @@ type UnpackResult struct {
 	BehindBytes  int64
 	Growing      int64 // files that do not come on one drive: they grow beside the mirror until they are whole
 	GrowingBytes int64 // what they have so far
-	GrownBytes   int64 // of this, written in this run
+	GrowingTotal int64 // what they will have
+	GrownBytes   int64 // of what they have, written in this run
 	Pending      int64 // entries whose new content is still at home
 	Unseen       int64 // entries that home could not read
 	Waiting      int64 // of these, files that wait for chunks on a drive still out

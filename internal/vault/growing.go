@@ -24,22 +24,23 @@ func (d *delivery) grow(ctx context.Context, e *snapshot.Entry) error {
 		return err
 	}
 	d.result.GrownBytes += r.Grown
-	d.awaits(e.Path)
+	d.awaits(e.Path, e.Size)
 	if r.Err != nil && !errors.Is(r.Err, chunkstore.ErrNoRoom) && snapshot.PathHere(e.Path) == nil {
 		d.failed(e.Path, r.Err)
 	}
 	return nil
 }
 
-// awaits notes that the file growing for a path, if there is one, may yet be whole.
-func (d *delivery) awaits(path string) {
+// awaits notes that the file growing for a path, if there is one, may yet be whole, with so many bytes.
+func (d *delivery) awaits(path string, size int64) {
 	if d.v.store.Growing(d.tree.Name, path) {
-		d.awaited[pathOf{d.tree.Name, path}] = true
+		d.awaited[pathOf{d.tree.Name, path}] = size
 	}
 }
 
 // growsFor tells whether the file that grows for a path may yet be whole. Of a tree that was not seen in full nothing is
 // known.
 func (u *unpacking) growsFor(tree, path string) bool {
-	return !u.walked[tree] || u.awaited[pathOf{tree, path}]
+	_, awaited := u.awaited[pathOf{tree, path}]
+	return awaited || !u.walked[tree]
 }

@@ -63,7 +63,7 @@ func (d *delivery) run(ctx context.Context) error {
 		case d.which == blockedPaths && d.stuck[d.name(path)]:
 			d.result.Behind++
 			d.result.BehindBytes += e.Size
-			d.awaits(path)
+			d.awaits(path, e.Size)
 			d.rep.Problem(d.name(path), errStuck)
 			return nil
 		}
@@ -256,7 +256,7 @@ func (d *delivery) count(r *chunkstore.Result) {
 }
 
 func (d *delivery) countFailure(r *chunkstore.Result) {
-	d.awaits(r.Path)
+	d.awaits(r.Path, d.sizes[r.Path])
 	d.result.GrownBytes += r.Grown
 	if errors.Is(r.Err, chunkstore.ErrNoRoom) {
 		d.lacksRoom(r, d.sizes[r.Path])

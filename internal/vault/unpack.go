@@ -34,14 +34,14 @@ type unpacking struct {
 	stuck      map[string]bool  // of these directories, those with files that are gone at home
 	walked     map[string]bool  // trees of which every entry was seen
 	needs      map[string]int64 // bytes of room that files of a tree lack
-	awaited    map[pathOf]bool  // paths for which a file grows that may yet be whole
+	awaited    map[pathOf]int64 // paths for which a file grows that may yet be whole, and its size then
 }
 
 // Unpack takes what the drive brings, and ends with a receipt on it. Whatever interrupts it, it is simply run again: each
 // step does only what is not done yet, and each leaves the vault in order.
 func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err error) {
 	u := &unpacking{o: o, rep: o.Report, finders: map[string]*finder{}, stuck: map[string]bool{},
-		walked: map[string]bool{}, needs: map[string]int64{}, awaited: map[pathOf]bool{}}
+		walked: map[string]bool{}, needs: map[string]int64{}, awaited: map[pathOf]int64{}}
 	if u.rep == nil {
 		u.rep = report.Discard
 	}
@@ -222,5 +222,8 @@ func (u *unpacking) summary(ctx context.Context) error {
 	}
 	u.result.HistoryTotal, u.result.ForeignBytes = space.History+space.Kept, space.Foreign
 	u.result.Growing, u.result.GrowingBytes = int64(len(u.awaited)), space.Staging
+	for _, size := range u.awaited {
+		u.result.GrowingTotal += size
+	}
 	return nil
 }
