@@ -4,12 +4,15 @@
 GO ?= go
 CROSS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: all build demo test fmt fmt-check vet lint race cross bench soak clean
+.PHONY: all build man demo test fmt fmt-check vet lint race cross bench soak clean
 
 all: build
 
 build: ## bin/wl
 	$(GO) build -o bin/wl ./cmd/wl
+
+man: build ## bin/man: the manual pages, made from the commands
+	bin/wl __man bin/man
 
 demo: ## the main job for real, with Go's own sources
 	$(GO) run ./tests/demo

@@ -32,6 +32,17 @@ type env struct {
 func run(args []string, in *os.File, out, errOut io.Writer) exit.Code {
 	e := &env{in: in, out: out, err: errOut, ask: progressSignal(), json: wantsJSON(args)}
 	app := newApp(e)
+	switch {
+	case len(args) > 1 && args[1] == completeCommand:
+		complete(app, args[2:], out)
+		return exit.OK
+	case len(args) == 3 && args[1] == manCommand:
+		err := writeMan(app, args[2])
+		if err != nil {
+			e.fail(err)
+		}
+		return exit.Of(err)
+	}
 	args, err := permute(app, args)
 	if err == nil {
 		e.given = given(args)
@@ -76,7 +87,7 @@ func newApp(e *env) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(e), driveCommand(e), runCommand(e), packCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
-			verifyCommand(e), statusCommand(e), versionCommand(e),
+			verifyCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
 		},
 		Writer:          e.out,
 		ErrWriter:       e.err,

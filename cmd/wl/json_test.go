@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"waterlock/internal/courier"
 	"waterlock/internal/exit"
 	"waterlock/internal/vault"
@@ -69,6 +67,7 @@ var jsonForms = []jsonForm{
 	formOf("vault", vaultItem),
 	form[statusForm]("summary of wl status"),
 	form[runForm]("run"),
+	form[completionForm]("summary of wl completion"),
 	form[versionForm]("summary of wl version"),
 }
 
@@ -230,7 +229,8 @@ func TestEveryCommandHasASummary(t *testing.T) {
 		}
 		scripts = append(scripts, text...)
 	}
-	for _, name := range commandNames(newApp(&env{}).Commands, "") {
+	for _, c := range leafCommands(newApp(&env{}).Commands, "wl") {
+		name := strings.TrimPrefix(c.full, "wl ")
 		found := name == "run" // its summary is that of pack or unpack
 		for _, f := range jsonForms {
 			rest, ok := strings.CutPrefix(f.heading, "summary of wl "+name)
@@ -269,34 +269,34 @@ func TestEveryFieldOfAResultIsInItsJSON(t *testing.T) {
 	}
 }
 
-// leaf is a field of a struct, or of the first element of a list in it.
-type leaf struct {
+// resultLeaf is a field of a struct, or of the first element of a list in it.
+type resultLeaf struct {
 	name string
 	in   func(reflect.Value) reflect.Value
 }
 
-func leaves(t reflect.Type) []leaf {
+func leaves(t reflect.Type) []resultLeaf {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 	case t.Kind() == reflect.Slice:
-		var list []leaf
+		var list []resultLeaf
 		for _, l := range leaves(t.Elem()) {
-			list = append(list, leaf{"[0]" + l.name, func(v reflect.Value) reflect.Value { return l.in(v.Index(0)) }})
+			list = append(list, resultLeaf{"[0]" + l.name, func(v reflect.Value) reflect.Value { return l.in(v.Index(0)) }})
 		}
 		return list
 	case t.Kind() == reflect.Struct:
-		var list []leaf
+		var list []resultLeaf
 		for i := range t.NumField() {
 			if !t.Field(i).IsExported() {
 				continue
 			}
 			for _, l := range leaves(t.Field(i).Type) {
-				list = append(list, leaf{t.Field(i).Name + " " + l.name, func(v reflect.Value) reflect.Value { return l.in(v.Field(i)) }})
+				list = append(list, resultLeaf{t.Field(i).Name + " " + l.name, func(v reflect.Value) reflect.Value { return l.in(v.Field(i)) }})
 			}
 		}
 		return list
 	}
-	return []leaf{{"", func(v reflect.Value) reflect.Value { return v }}}
+	return []resultLeaf{{"", func(v reflect.Value) reflect.Value { return v }}}
 }
 
 // fill sets all of a value to something made of n.
@@ -554,18 +554,4 @@ func TestTheCheckOfLinesFindsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: not found", name)
 		}
 	}
-}
-
-// commandNames lists the commands that can be run, without the program's name:
-// "pack", "drive init".
-func commandNames(commands []*cli.Command, parent string) []string {
-	var names []string
-	for _, c := range commands {
-		if len(c.Subcommands) > 0 {
-			names = append(names, commandNames(c.Subcommands, parent+c.Name+" ")...)
-			continue
-		}
-		names = append(names, parent+c.Name)
-	}
-	return names
 }

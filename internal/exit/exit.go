@@ -23,6 +23,9 @@ const (
 	Interrupted Code = 130 // stopped by the user
 )
 
+// Codes are all of them, ascending.
+var Codes = []Code{OK, Fatal, Usage, Incomplete, NotFound, Locked, WrongKey, Corrupt, Interrupted}
+
 // String names the code in a few plain words.
 func (c Code) String() string {
 	switch c {

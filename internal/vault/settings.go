@@ -123,3 +123,33 @@ func RouteOf(path string) (id wire.RouteID, name string, err error) {
 	s, err := readSettings(root, path)
 	return s.id, s.RouteName, err
 }
+
+// TreePlaces is where the trees of the vault at path lie, as far as its
+// settings and the directories beside its own say: nothing is locked, and a
+// directory that somebody else made there is among them.
+func TreePlaces(path string) (map[string]string, error) {
+	root, err := disk.Dir(path)
+	if err != nil {
+		return nil, exit.With(exit.NotFound, err)
+	}
+	defer root.Close()
+	s, err := readSettings(root, path)
+	if err != nil {
+		return nil, err
+	}
+	names, err := root.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	places := map[string]string{}
+	for i := range names.Len() {
+		name := names.At(i)
+		if st, err := root.Stat(name); err == nil && st.Kind == disk.KindDir && !strings.HasPrefix(name, ".") {
+			places[name] = filepath.Join(path, name)
+		}
+	}
+	for tree, place := range s.Trees {
+		places[tree] = place
+	}
+	return places, nil
+}
