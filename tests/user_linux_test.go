@@ -44,6 +44,19 @@ func (w *world) forUser(dir string) string {
 	return dir
 }
 
+// openAtEnd opens directories that their owner may not write, so that they can
+// be removed.
+func openAtEnd(t testing.TB, dir string) {
+	t.Cleanup(func() {
+		_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, _ error) error {
+			if d != nil && d.IsDir() {
+				_ = os.Chmod(path, 0o755)
+			}
+			return nil
+		})
+	})
+}
+
 // A vault works without root: files that nobody may read and directories that
 // nobody may write at home, owners of all kinds. What lies in the mirror stays
 // usable for its user; the snapshots have everything exactly, and root gets it
@@ -56,6 +69,7 @@ func TestVaultAsAnOrdinaryUser(t *testing.T) {
 		t.Log("no owners but this user's are tested: that needs root")
 	}
 	w := newWorld(t)
+	openAtEnd(t, w.dir)
 	home := filepath.Join(w.home, "t")
 	write := func(name, content string, mode os.FileMode) string {
 		path := filepath.Join(home, name)
@@ -89,11 +103,6 @@ func TestVaultAsAnOrdinaryUser(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(home, "lists", "sub"), 0o555))
 	must(t, os.Chmod(filepath.Join(home, "closed", "sub"), 0o555))
 	must(t, os.Chmod(filepath.Join(home, "closed"), 0o555))
-	t.Cleanup(func() {
-		for _, d := range []string{"closed", "closed/sub", "lists/sub"} {
-			os.Chmod(filepath.Join(home, d), 0o755)
-		}
-	})
 
 	first := w.take("t")
 	w.begin("t")

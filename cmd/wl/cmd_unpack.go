@@ -98,7 +98,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	tellInstalled(s, r)
 	tellGone(s, r)
 	if r.Foreign > 0 {
-		s.Info("%s that somebody else wrote stood in the way and were moved to .wl/foreign, unharmed.", files(r.Foreign))
+		s.Info("%s that somebody else wrote stood in the way: moved to .wl/foreign, unharmed.", files(r.Foreign))
 	}
 	if r.NotKept > 0 {
 		s.Info("%s, which a mirror does not make, in the snapshot alone: sockets and devices.", report.Count(r.NotKept, "special file"))
