@@ -14,7 +14,7 @@ import (
 // layers are the floors of the house, from the ground up. A package imports
 // only from floors below its own.
 var layers = [][]string{
-	{"internal/exit", "internal/report"},
+	{"internal/exit", "internal/report", "internal/exclude"},
 	{"internal/chunk", "internal/disk", "internal/machine"},
 	{"internal/wire", "internal/disk/disktest"},
 	{"pack", "index"},
@@ -48,7 +48,7 @@ var homes = map[string][]string{
 	"github.com/pelletier/go-toml":    {"internal/home", "internal/vault"},
 	"github.com/rogpeppe/go-internal": {"cmd/wl"},
 	"github.com/dustin/go-humanize":   {"internal/report", "cmd/wl", "internal/home"},
-	"github.com/bmatcuk/doublestar":   {"internal/vault"},
+	"github.com/bmatcuk/doublestar":   {"internal/exclude", "internal/vault"},
 }
 
 type goPackage struct {
