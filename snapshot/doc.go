@@ -14,7 +14,7 @@
 //
 //	item                                     limit
 //	 uvarint  length of the rest             4 MiB
-//	 u8       type: 1 entry, 2 more
+//	 u8       type: 1 entry, 2 more, 3 gone
 //
 //	entry                                    more
 //	 uvarint  depth, 0 for the root           u8  flags: bit 5 only
@@ -24,6 +24,12 @@
 //	  extents of the content
 //	  extents carried: of a pending file, chunks at their offsets, with holes for what
 //	                   is not carried yet, or is one
+//
+//	gone
+//	 uvarint  depth, at least 1
+//	 string   name
+//	 u8       kind that it had
+//	 u8       1 confirmed, 2 undecided, 3 kept, 4 excluded
 //
 //	fields
 //	 u8       kind: 1 file 2 directory 3 symlink 4 pipe 5 socket 6 character device 7 block device
@@ -56,6 +62,14 @@
 // entry is that of the entry before it, cut to depth-1 names, and its name;
 // what it lies in must be a directory of this tree, and paths ascend strictly.
 // A path has at most 65,536 bytes.
+//
+// A tombstone (gone) says of a path that is no longer part of the tree what the
+// vault's mirror is to do with it. It lies in a directory of the tree or beneath
+// another tombstone, never an entry beneath it; the root has none. That of a
+// directory stands for all beneath it that has no tombstone of its own. A path
+// with neither entry nor tombstone, and none above it, is gone, and that is
+// confirmed; confirmed is written only below what is otherwise, and above it. The
+// scan file has one for each path that is not confirmed.
 //
 // A content list, and the list of what is carried behind it, is cut into items
 // behind every extent whose ID begins with ten zero bits (as a little-endian
@@ -108,7 +122,8 @@
 //	          from 0 (u64, little endian), the payload
 //	payload:
 //	 u8       1: entries, at least one, each:
-//	           u8       flags: 0 content not read; others zero
+//	           u8       flags: 0 content not read; 1 to 3 of a tombstone what it is, as in a stream, else 0; others zero
+//	           of a tombstone: string path, u8 kind, uvarint size; else:
 //	           uvarint  device, uvarint inode, time of the last change of the inode
 //	           uvarint  links
 //	           entry by itself: string path, fields, of a file both lists of extents

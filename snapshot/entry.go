@@ -41,6 +41,7 @@ type Extent struct {
 type Entry struct {
 	Path string // raw bytes, names separated by '/'; "" is the root of the tree
 	Kind Kind
+	Gone Gone // not Here: a tombstone; only what says so returns one
 	// Pending: the new content has not been carried in full. Hash and Content
 	// are those of the last version that was, empty where there was none;
 	// everything else is new, and Carried is what has been carried so far:
@@ -67,6 +68,9 @@ type Entry struct {
 // neighbours and without its content. Nothing that fails is ever written, and
 // what is read is checked the same way.
 func (e *Entry) Validate() error {
+	if e.Gone != Here {
+		return fmt.Errorf("%w: a tombstone", ErrEntry)
+	}
 	if err := ValidPath(e.Path); err != nil {
 		return err
 	}

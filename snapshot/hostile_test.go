@@ -48,6 +48,23 @@ func smallTree() []*Entry {
 	}
 }
 
+// graveTree is smallTree with tombstones: of a directory, of one in it, of a
+// file.
+func graveTree() []*Entry {
+	return append(smallTree(),
+		&Entry{Path: "e", Kind: disk.KindDir, Gone: Undecided},
+		&Entry{Path: "e/kept", Kind: disk.KindFile, Gone: Kept},
+		&Entry{Path: "f", Kind: disk.KindFile, Gone: Excluded},
+		&Entry{Path: "g", Kind: disk.KindDir})
+}
+
+func validItem(e *Entry) error {
+	if e.Gone != Here {
+		return e.validateTombstone()
+	}
+	return e.Validate()
+}
+
 // checkChunk decodes a stream chunk of any bytes: an error, or items that are
 // encoded to the same bytes again.
 func checkChunk(t testing.TB, plain []byte, ref StreamRef) (entries int) {
@@ -96,7 +113,7 @@ func readHostile(t testing.TB, plain []byte, ref StreamRef) {
 	r := NewStreamReader(TreeRecord{Chunks: []StreamRef{ref, ref}}, oneChunk{plain})
 	var last *Entry
 	for range len(plain) + 10 {
-		e, err := r.Next()
+		e, err := r.NextItem()
 		if err == io.EOF {
 			return
 		}
@@ -107,9 +124,7 @@ func readHostile(t testing.TB, plain []byte, ref StreamRef) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Validate(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, validItem(e))
 		if last != nil && ComparePaths(last.Path, e.Path) >= 0 {
 			t.Fatalf("%q after %q", e.Path, last.Path)
 		}
@@ -123,14 +138,14 @@ var flips = []byte{0x01, 0x80, 0xff}
 
 func TestEveryFlippedByteOfAStreamChunk(t *testing.T) {
 	m := memory{}
-	rec, err := m.write(smallTree())
+	rec, err := m.write(graveTree())
 	must(t, err)
 	if len(rec.Chunks) != 1 {
 		t.Fatal(len(rec.Chunks))
 	}
 	ref := rec.Chunks[0]
 	plain := m[ref.ID]
-	if n := checkChunk(t, plain, ref); n != len(smallTree()) {
+	if n := checkChunk(t, plain, ref); n != len(graveTree()) {
 		t.Fatalf("%d entries", n)
 	}
 	for i := range plain {
@@ -256,7 +271,11 @@ func scanOf(t testing.TB, tree []*Entry, flushEach bool) []byte {
 	w, err := NewScanWriter(&b, ScanHeader{Generation: 77, Tree: "tree"})
 	must(t, err)
 	for i, e := range tree {
-		must(t, w.Add(Local{Dev: 1, Ino: uint64(i), CTime: disk.Time{Sec: int64(i), Nsec: 1}, Nlink: 1}, e, ScanFlag(i%2)))
+		flag := ScanFlag(i % 2)
+		if e.Gone != Here {
+			flag = 0
+		}
+		must(t, w.Add(Local{Dev: 1, Ino: uint64(i), CTime: disk.Time{Sec: int64(i), Nsec: 1}, Nlink: 1}, e, flag))
 		if flushEach {
 			must(t, w.Flush())
 		}
@@ -287,7 +306,7 @@ func checkScan(t testing.TB, b []byte) (tree []*Entry, err error) {
 			}
 			return tree, err
 		}
-		must(t, e.Entry.Validate())
+		must(t, validItem(&e.Entry))
 		tree = append(tree, e.Entry.Clone())
 	}
 	t.Fatal("no end")
@@ -295,7 +314,7 @@ func checkScan(t testing.TB, b []byte) (tree []*Entry, err error) {
 }
 
 func TestEveryFlippedByteOfAScanFile(t *testing.T) {
-	tree := smallTree()
+	tree := graveTree()
 	plain := scanOf(t, tree, true)
 	check := func(what string, i int, bad []byte) {
 		got, err := checkScan(t, bad)
@@ -343,7 +362,7 @@ func FuzzStreamChunk(f *testing.F) {
 	rec, err := m.write(tree[:min(len(tree), 12)])
 	must(f, err)
 	small := memory{}
-	smallRec, err := small.write(smallTree())
+	smallRec, err := small.write(graveTree())
 	must(f, err)
 	for _, ref := range rec.Chunks {
 		f.Add(m[ref.ID], ref.FirstPath, ref.Continues)
@@ -384,7 +403,7 @@ func FuzzEntry(f *testing.F) {
 
 func FuzzScan(f *testing.F) {
 	_, _, tree := seedTree(f)
-	f.Add(scanOf(f, smallTree(), true))
+	f.Add(scanOf(f, graveTree(), true))
 	f.Add(scanOf(f, tree, false))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkScan(t, b)
@@ -405,12 +424,12 @@ func FuzzScan(f *testing.F) {
 // Old files are read for ever.
 func TestFormatVectors(t *testing.T) {
 	m := memory{}
-	rec, err := m.write(smallTree())
+	rec, err := m.write(graveTree())
 	must(t, err)
 	var record wire.Writer
 	smallRecord().Encode(&record)
 	for name, want := range map[string][]byte{
-		"stream.chunk": m[rec.Chunks[0].ID], "record.body": record.Bytes(), "tree.scan": scanOf(t, smallTree(), true),
+		"stream.chunk": m[rec.Chunks[0].ID], "record.body": record.Bytes(), "tree.scan": scanOf(t, graveTree(), true),
 	} {
 		path := filepath.Join("testdata", name)
 		if os.Getenv("WRITE_VECTORS") != "" {

@@ -28,6 +28,7 @@ const itemLenSize = 4
 const (
 	itemEntry = 1
 	itemMore  = 2
+	itemGone  = 3
 )
 
 // ErrStream is a stream chunk that breaks the format.
@@ -88,10 +89,19 @@ func encodeItem(w *wire.Writer, e *Entry, content, carried []Extent, more, conti
 	if continued {
 		flags = flagContinued
 	}
-	if more {
+	switch {
+	case more:
 		w.Byte(itemMore)
 		w.Byte(flags)
-	} else {
+	case e.Gone != Here:
+		_, name := Split(e.Path)
+		w.Byte(itemGone)
+		w.Uvarint(uint64(Depth(e.Path)))
+		w.String(name)
+		w.Byte(byte(e.Kind))
+		w.Byte(byte(e.Gone))
+		return
+	default:
 		_, name := Split(e.Path)
 		w.Byte(itemEntry)
 		w.Uvarint(uint64(Depth(e.Path)))
@@ -150,11 +160,25 @@ type position struct {
 	path  string
 	kind  Kind
 	known bool // false before the root
+	// The outermost tombstone that it is or lies beneath; "" is none.
+	gone string
+}
+
+// step goes on to an entry or a tombstone.
+func (p *position) step(e *Entry) {
+	gone := ""
+	if e.Gone != Here {
+		gone = e.Path
+		if p.gone != "" && Under(e.Path, p.gone) {
+			gone = p.gone
+		}
+	}
+	*p = position{path: e.Path, kind: e.Kind, known: true, gone: gone}
 }
 
 // follow checks that an entry may come next. The parents of the last entry are
 // directories of this tree, for they were checked in the same way.
-func (p *position) follow(path string) error {
+func (p *position) follow(path string, gone Gone) error {
 	if !p.known {
 		if path != "" {
 			return fmt.Errorf("%w: begins with %q and not with the root", ErrStream, path)
@@ -167,6 +191,9 @@ func (p *position) follow(path string) error {
 	parent, _ := Split(path)
 	if !Under(p.path, parent) || parent == p.path && p.kind != disk.KindDir {
 		return fmt.Errorf("%w: %q lies in no directory", ErrStream, path)
+	}
+	if gone == Here && p.gone != "" && Under(path, p.gone) {
+		return fmt.Errorf("%w: %q lies in %q, which is gone", ErrStream, path, p.gone)
 	}
 	return nil
 }
@@ -185,11 +212,13 @@ func (d *itemDecoder) next() error {
 		return fmt.Errorf("%w: chunk of %d bytes with more than one item", ErrStream, d.r.Offset()+d.r.Remaining())
 	}
 	r := wire.NewReader(item)
-	more := false
+	more, gone := false, false
 	switch t := r.Byte(); t {
 	case itemEntry:
 	case itemMore:
 		more = true
+	case itemGone:
+		gone = true
 	default:
 		return fmt.Errorf("%w: item of type %d", ErrStream, t)
 	}
@@ -200,7 +229,7 @@ func (d *itemDecoder) next() error {
 	if more {
 		err = d.readMore(r)
 	} else {
-		err = d.readEntry(r)
+		err = d.readEntry(r, gone)
 	}
 	if err != nil {
 		return err
@@ -209,7 +238,7 @@ func (d *itemDecoder) next() error {
 	return r.Done()
 }
 
-func (d *itemDecoder) readEntry(r *wire.Reader) error {
+func (d *itemDecoder) readEntry(r *wire.Reader, gone bool) error {
 	depth, name := r.Uvarint(), r.String(MaxName)
 	if err := r.Err(); err != nil {
 		return err
@@ -221,10 +250,20 @@ func (d *itemDecoder) readEntry(r *wire.Reader) error {
 	if d.first && path != d.ref.FirstPath {
 		return fmt.Errorf("%w: begins with %q and not with %q", ErrStream, path, d.ref.FirstPath)
 	}
-	if err := d.last.follow(path); err != nil {
+	d.entry = Entry{Path: path}
+	if gone {
+		d.continued, d.carrying = false, false
+		if err := readTombstone(r, &d.entry); err != nil {
+			return err
+		}
+	}
+	if err := d.last.follow(path, d.entry.Gone); err != nil {
 		return err
 	}
-	d.entry = Entry{Path: path}
+	if gone {
+		d.last.step(&d.entry)
+		return nil
+	}
 	flags, err := decodeFields(r, &d.entry, &d.owners)
 	if err != nil {
 		return err
@@ -240,7 +279,7 @@ func (d *itemDecoder) readEntry(r *wire.Reader) error {
 	if err := d.entry.validateFields(); err != nil {
 		return err
 	}
-	d.last = position{path: path, kind: d.entry.Kind, known: true}
+	d.last.step(&d.entry)
 	return nil
 }
 

@@ -32,6 +32,11 @@ func Entries(r *StreamReader) *Peeker[*Entry] {
 	return NewPeeker(r.Next, func(e *Entry) string { return e.Path })
 }
 
+// Items is a Peeker over the entries and tombstones of a stream.
+func Items(r *StreamReader) *Peeker[*Entry] {
+	return NewPeeker(r.NextItem, func(e *Entry) string { return e.Path })
+}
+
 // Scanned is a Peeker over the entries of a scan file.
 func Scanned(r *ScanReader) *Peeker[*ScanEntry] {
 	return NewPeeker(r.Next, func(e *ScanEntry) string { return e.Entry.Path })

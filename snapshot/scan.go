@@ -39,6 +39,9 @@ type ScanFlag uint8
 // NotRead: the content was not read in this scan.
 const NotRead ScanFlag = 1
 
+// goneShift is where the state of a tombstone stands among the flags.
+const goneShift = 1
+
 // ScanHeader is the head of a scan file.
 type ScanHeader struct {
 	Generation uint64 // of the ledger that the scan was written under
@@ -109,21 +112,31 @@ func (w *ScanWriter) Add(l Local, e *Entry, f ScanFlag) error {
 	if w.err != nil {
 		return w.err
 	}
-	if err := e.Validate(); err != nil {
+	validate := e.Validate
+	if e.Gone != Here {
+		validate = e.validateTombstone
+	}
+	if err := validate(); err != nil {
 		return err
 	}
-	if f&^NotRead != 0 {
+	if f&^NotRead != 0 || f != 0 && e.Gone != Here {
 		return fmt.Errorf("%w: scan flags %#x", ErrEntry, f)
 	}
 	if w.last.known && ComparePaths(w.last.path, e.Path) >= 0 {
 		return fmt.Errorf("%w: %q after %q", ErrOrder, e.Path, w.last.path)
 	}
-	w.block.Byte(byte(f))
-	w.block.Uvarint(l.Dev)
-	w.block.Uvarint(l.Ino)
-	encodeTime(&w.block, l.CTime)
-	w.block.Uvarint(l.Nlink)
-	EncodeEntry(&w.block, e)
+	w.block.Byte(byte(f) | byte(e.Gone)<<goneShift)
+	if e.Gone != Here {
+		w.block.String(e.Path)
+		w.block.Byte(byte(e.Kind))
+		w.block.Uvarint(uint64(e.Size))
+	} else {
+		w.block.Uvarint(l.Dev)
+		w.block.Uvarint(l.Ino)
+		encodeTime(&w.block, l.CTime)
+		w.block.Uvarint(l.Nlink)
+		EncodeEntry(&w.block, e)
+	}
 	w.last = position{path: e.Path, known: true}
 	w.count++
 	if w.block.Len() >= scanBlock {
@@ -247,19 +260,44 @@ func (r *ScanReader) read() error {
 		}
 	}
 	in, e := r.items, &r.cur
-	e.Flags = ScanFlag(in.Byte())
+	flags := in.Byte()
+	e.Flags = ScanFlag(flags) & NotRead
+	if flags>>goneShift != 0 {
+		return r.readTombstone(Gone(flags >> goneShift))
+	}
 	e.Local.Dev, e.Local.Ino = in.Uvarint(), in.Uvarint()
 	var err error
 	if e.Local.CTime, err = decodeTime(in); err != nil {
 		return err
 	}
 	e.Local.Nlink = in.Uvarint()
-	if e.Flags&^NotRead != 0 {
-		return fmt.Errorf("%w: scan flags %#x", ErrEntry, e.Flags)
-	}
 	if err := decodeEntry(in, &e.Entry, &r.owners); err != nil {
 		return err
 	}
+	return r.step()
+}
+
+func (r *ScanReader) readTombstone(gone Gone) error {
+	in, e := r.items, &r.cur
+	content, carried := e.Entry.Content[:0], e.Entry.Carried[:0]
+	path, kind, size := in.String(MaxPath), Kind(in.Byte()), in.Uvarint()
+	if err := in.Err(); err != nil {
+		return err
+	}
+	if size > MaxSize || e.Flags != 0 {
+		return fmt.Errorf("%w: tombstone of size %d, flags %#x", ErrEntry, size, e.Flags)
+	}
+	e.Local = Local{}
+	e.Entry = Entry{Path: path, Kind: kind, Gone: gone, Size: int64(size), Content: content, Carried: carried}
+	if err := e.Entry.validateTombstone(); err != nil {
+		return err
+	}
+	return r.step()
+}
+
+// step checks that the entry just read comes behind the one before.
+func (r *ScanReader) step() error {
+	e := &r.cur
 	if r.last.known && ComparePaths(r.last.path, e.Entry.Path) >= 0 {
 		return fmt.Errorf("%w: %q after %q", ErrOrder, e.Entry.Path, r.last.path)
 	}

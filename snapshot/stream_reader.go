@@ -73,7 +73,18 @@ func NewStreamReaderAt(t TreeRecord, g Getter, path string) *StreamReader {
 
 // Next returns the next entry, valid until the next call unless cloned, and
 // io.EOF at the end. After a *GapError reading goes on behind the gap.
+// Tombstones are passed over.
 func (r *StreamReader) Next() (*Entry, error) {
+	for {
+		e, err := r.NextItem()
+		if err != nil || e.Gone == Here {
+			return e, err
+		}
+	}
+}
+
+// NextItem is Next with the tombstones.
+func (r *StreamReader) NextItem() (*Entry, error) {
 	for {
 		e, err := r.read()
 		if err != nil {
@@ -163,7 +174,11 @@ func (r *StreamReader) take(d *itemDecoder) (whole bool, err error) {
 		content, carried := r.cur.Content[:0], r.cur.Carried[:0]
 		r.cur = d.entry
 		r.cur.Content, r.cur.Carried = content, carried
-		r.skip, r.known, r.partial = false, true, true
+		r.skip, r.known, r.partial = false, true, d.entry.Gone == Here
+		if d.entry.Gone != Here {
+			r.last = d.last
+			return true, nil
+		}
 	}
 	if len(d.entry.Content) > 0 && len(r.cur.Carried) > 0 {
 		return false, fmt.Errorf("%w: content behind carried chunks", ErrStream)

@@ -20,6 +20,7 @@ type StreamWriter struct {
 	ref    StreamRef // of what lies in buf
 	item   wire.Writer
 	last   position
+	graves Graves
 	totals Totals
 	err    error
 }
@@ -30,17 +31,20 @@ func NewStreamWriter(emit func(plain []byte, ref StreamRef) error) *StreamWriter
 	return &StreamWriter{emit: emit}
 }
 
-// Add appends an entry. Entries come in tree order, the root first. An entry
-// that breaks a rule is refused and changes nothing; an error of emit ends
-// the stream.
+// Add appends an entry or a tombstone. They come in tree order, the root
+// first. One that breaks a rule is refused and changes nothing; an error of
+// emit ends the stream.
 func (w *StreamWriter) Add(e *Entry) error {
 	if w.err != nil {
 		return w.err
 	}
+	if e.Gone != Here {
+		return w.addGone(e)
+	}
 	if err := e.Validate(); err != nil {
 		return err
 	}
-	if err := w.last.follow(e.Path); err != nil {
+	if err := w.last.follow(e.Path, Here); err != nil {
 		return err
 	}
 	w.err = encodeItems(&w.item, e, func(item []byte, more bool) error {
@@ -49,7 +53,7 @@ func (w *StreamWriter) Add(e *Entry) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.last = position{path: e.Path, kind: e.Kind, known: true}
+	w.last.step(e)
 	w.totals.count(e)
 	return nil
 }

@@ -182,6 +182,9 @@ func eachHead(plain []byte, ref StreamRef, fn func(*Entry)) error {
 	d, err := newItemDecoder(plain, ref, nil)
 	for err == nil {
 		if err = d.next(); err == nil && !d.more {
+			if d.entry.Gone != Here {
+				continue
+			}
 			d.entry.Content, d.entry.Carried = nil, nil
 			fn(&d.entry)
 		}

@@ -16,7 +16,21 @@ var SkipDir = fs.SkipDir
 // WalkOptions are the choices of a walk.
 type WalkOptions struct {
 	FollowDevices bool // enter directories on other devices than the root's
+	// Exclude, if not nil, is asked about every path beneath the root, before
+	// it is opened. n.FS.Open(n.Name+"/x") reads what lies in a directory.
+	Exclude func(n *Node) Exclusion
 }
+
+// Exclusion says what is left out of a walk, and why. The zero value: nothing.
+type Exclusion struct {
+	Why    string // in words
+	Inside bool   // not the directory itself, but what lies in it
+	Keep   string // name of something in it that is not left out; "": nothing
+}
+
+// OtherDevice is the exclusion of what lies in a directory on another device
+// than the root's, unless FollowDevices says otherwise.
+var OtherDevice = Exclusion{Why: "it lies on another file system", Inside: true}
 
 // Local is what only this machine knows of a file; it never travels.
 type Local struct {
@@ -33,8 +47,9 @@ type Node struct {
 	// listed. Entry holds what is known; where Kind is zero that is the path
 	// alone, and with ErrName not even that path can stand in a stream.
 	Err error
-	// NotEntered: a directory on another device than the root, left out.
-	NotEntered bool
+	// Excluded: it is left out, or what lies in it is. Nothing in it is met but
+	// what is to be kept.
+	Excluded Exclusion
 	// FS.Open(Name) reads the file, while the function runs. The root is "."
 	FS   disk.FS
 	Name string
@@ -103,7 +118,22 @@ type walker struct {
 // listing is a directory that is being walked: its names and how far it is.
 type listing struct {
 	names disk.Names
+	only  string // the one name that is looked at, where it is not all
 	next  int
+}
+
+func (l *listing) len() int {
+	if l.only != "" {
+		return 1
+	}
+	return l.names.Len()
+}
+
+func (l *listing) at(i int) string {
+	if l.only != "" {
+		return l.only
+	}
+	return l.names.At(i)
 }
 
 func (w *walker) walk(root disk.FS, st disk.Stat) error {
@@ -116,12 +146,12 @@ func (w *walker) walk(root disk.FS, st disk.Stat) error {
 			return context.Cause(w.ctx)
 		}
 		top := &w.stack[len(w.stack)-1]
-		if top.next == top.names.Len() {
+		if top.next == top.len() {
 			w.stack = w.stack[:len(w.stack)-1]
 			w.path, _ = Split(w.path)
 			continue
 		}
-		name := top.names.At(top.next)
+		name := top.at(top.next)
 		top.next++
 		if err := w.visit(name); err != nil {
 			return err
@@ -148,9 +178,18 @@ func (w *walker) visit(name string) error {
 		return w.fail(path, err)
 	}
 	w.fill(path, dir, name, st)
+	if w.opts.Exclude != nil {
+		w.node.Excluded = w.opts.Exclude(&w.node)
+	}
+	if st.Kind == disk.KindDir && st.Dev != w.rootDev && !w.opts.FollowDevices && w.node.Excluded.Why == "" {
+		w.node.Excluded = OtherDevice
+	}
+	if w.node.Excluded.Why != "" {
+		return w.leaveOut()
+	}
 	switch st.Kind {
 	case disk.KindDir:
-		return w.visitDir(dir, name, st)
+		return w.visitDir()
 	case disk.KindSymlink:
 		w.node.Entry.Target, err = dir.Readlink(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -165,12 +204,22 @@ func (w *walker) visit(name string) error {
 	return w.fn(&w.node)
 }
 
-func (w *walker) visitDir(dir disk.FS, name string, st disk.Stat) error {
-	path := w.node.Entry.Path
-	if st.Dev != w.rootDev && !w.opts.FollowDevices {
-		w.node.NotEntered = true
-		return ignoreSkip(w.fn(&w.node))
+// leaveOut calls fn for a path that is left out, and goes on with what is kept
+// of a directory.
+func (w *walker) leaveOut() error {
+	path, keep := w.node.Entry.Path, w.node.Excluded.Keep
+	if err := w.fn(&w.node); err != nil {
+		return ignoreSkip(err)
 	}
+	if keep != "" {
+		w.stack = append(w.stack, listing{only: keep})
+		w.path = path
+	}
+	return nil
+}
+
+func (w *walker) visitDir() error {
+	path := w.node.Entry.Path
 	if len(path)+1+MaxName > MaxPath {
 		w.node.Err = fmt.Errorf("%w: path of %d bytes, too deep to enter", ErrName, len(path))
 		return ignoreSkip(w.fn(&w.node))
@@ -184,7 +233,8 @@ func (w *walker) visitDir(dir disk.FS, name string, st disk.Stat) error {
 		return ignoreSkip(w.fn(&w.node))
 	}
 	// It may have been replaced since: what counts is what was opened.
-	if st, err = sub.Stat("."); err != nil {
+	st, err := sub.Stat(".")
+	if err != nil {
 		w.node.Err = err
 		return ignoreSkip(w.fn(&w.node))
 	}
