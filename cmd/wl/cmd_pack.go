@@ -45,7 +45,7 @@ func packCommand(e *env) *cli.Command {
 
 // packFlags are the flags of pack beside the place.
 func packFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
 		&cli.StringFlag{Name: "limit", Usage: "put at most `SIZE` of new content onto the drive; 0 is the snapshot alone (default: no limit)"},
 		&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
@@ -56,7 +56,7 @@ func packFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
 		&cli.StringSliceFlag{Name: "allow-lost-scan", Usage: "`TREE` of which home lost what it knew: read all anew, take what is not there for deleted"},
 		&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
-	}
+	}, goneFlags()...)
 }
 
 // packOptions reads all but the drive.
@@ -90,7 +90,8 @@ func (s *session) packOptions() (home.PackOptions, error) {
 	if o.PackSize, err = sizeFlag(c, "pack-size", 0); err != nil {
 		return o, err
 	}
-	return o, nil
+	err = s.goneOptions(&o)
+	return o, err
 }
 
 // pack packs and tells what came of it.
@@ -99,6 +100,7 @@ func (s *session) pack(o home.PackOptions) error {
 	defer ctrlC.Release()
 	o.Stop = ctrlC.Stop
 	o.Confirm = s.confirm(s.e.in, ctrlC.Stop)
+	o.Choose = s.choose(s.e.in, ctrlC.Stop)
 	r, err := home.Pack(context.Background(), o)
 	if err != nil {
 		return stoppedBy(ctrlC, err)
@@ -148,6 +150,7 @@ func tellPacked(s *session, r home.PackResult) {
 			chunks(r.WantsGone), is(r.WantsGone), them(r.WantsGone))
 	}
 	tellStopped(s, r.Stopped)
+	tellVanished(s, r)
 	if r.Unseen > 0 {
 		s.Info("%s could not be read and keep the state of the last snapshot.", report.Count(r.Unseen, "entry"))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"waterlock/internal/exit"
@@ -48,7 +49,7 @@ func unpackCommand(e *env) *cli.Command {
 // unpackFlags are the flags of unpack beside the places.
 func unpackFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "deletions", Usage: "`WHAT` becomes of files that are gone at home: ask, keep or apply (default: as vault.toml says, which is ask)"},
+		&cli.StringFlag{Name: "deletions", Usage: "`WHAT` becomes of files that are gone at home: ask, keep, confirmed (what home has confirmed) or apply (default: as vault.toml says, which is ask)"},
 	}
 }
 
@@ -192,8 +193,14 @@ func tellGone(s *session, r vault.UnpackResult) {
 		if why == "" {
 			why = "as asked"
 		}
+		if r.Deleted == 0 && r.Confirmed > 0 && r.Confirmed < r.Gone {
+			why += fmt.Sprintf("; home has confirmed %s of them (%s)", humanize.Comma(r.Confirmed), report.Size(r.ConfirmedBytes))
+		}
 		s.Info("%s (%s) gone at home stay in the mirror: %s.", files(left), report.Size(r.GoneBytes-r.DeletedBytes), why)
 		s.Info("To take them out of the mirror: wl unpack --deletions apply")
+	}
+	if r.Stays > 0 {
+		s.Info("%s (%s) gone or excluded at home stay in the mirror, because home says so.", files(r.Stays), report.Size(r.StaysBytes))
 	}
 }
 

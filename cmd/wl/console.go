@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -415,37 +416,66 @@ func (r *rate) perSecond() float64 {
 // --json, nobody is asked. A closed stop channel answers no.
 func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
 	return func(question string) (yes, asked bool) {
-		if k.lines != nil || in == nil || !term.IsTerminal(int(in.Fd())) {
+		if !k.someone(in) {
 			return false, false
 		}
-		k.mu.Lock()
-		if k.bar != nil {
-			_ = k.bar.Clear()
-			k.bar = nil
+		switch k.ask(in, stop, question+" [y/N]") {
+		case "y", "yes":
+			return true, true
 		}
-		phase := k.phase
-		k.phase = "" // no progress over the question
-		fmt.Fprintf(k.err, "%s [y/N] ", report.Line(question))
-		k.mu.Unlock()
-		defer func() {
-			k.mu.Lock()
-			k.phase = phase
-			k.mu.Unlock()
-		}()
-		answer := make(chan string, 1)
-		go func() {
-			line, _ := bufio.NewReader(in).ReadString('\n')
-			answer <- line
-		}()
-		select {
-		case line := <-answer:
-			switch trimLower(line) {
-			case "y", "yes":
-				return true, true
+		return false, true
+	}
+}
+
+// choose returns the question with several answers to a person at a terminal.
+// Each may be shortened to its beginning; anything else, and a closed stop
+// channel, is no answer.
+func (k *console) choose(in *os.File, stop <-chan struct{}) report.Choose {
+	return func(question string, answers []string) (answer string, asked bool) {
+		if !k.someone(in) {
+			return "", false
+		}
+		line := k.ask(in, stop, question+" ["+strings.Join(answers, "/")+"]")
+		for _, a := range answers {
+			if line != "" && strings.HasPrefix(a, line) {
+				return a, true
 			}
-			return false, true
-		case <-stop:
-			return false, true
 		}
+		return "", false
+	}
+}
+
+// someone tells whether there is somebody to ask.
+func (k *console) someone(in *os.File) bool {
+	return k.lines == nil && in != nil && term.IsTerminal(int(in.Fd()))
+}
+
+// ask puts a question and returns the line that answers it, in lower case; ""
+// where stop is closed first.
+func (k *console) ask(in *os.File, stop <-chan struct{}, question string) string {
+	k.mu.Lock()
+	if k.bar != nil {
+		_ = k.bar.Clear()
+		k.bar = nil
+	}
+	phase := k.phase
+	k.phase = "" // no progress over the question
+	fmt.Fprintf(k.err, "%s ", report.Line(question))
+	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		k.phase = phase
+		k.mu.Unlock()
+	}()
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		return trimLower(line)
+	case <-stop:
+		return ""
 	}
 }

@@ -36,7 +36,7 @@ type initForm struct {
 func initSummary(r home.InitResult) initForm {
 	return initForm{
 		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
-		Trees: listOf(r.Trees, func(t home.Tree) treeForm { return treeForm{textOf(t.Name), pathOf(t.Path)} }),
+		Trees: listOf(r.Trees, func(t home.TreeRoot) treeForm { return treeForm{textOf(t.Name), pathOf(t.Path)} }),
 	}
 }
 
@@ -75,9 +75,52 @@ type packForm struct {
 	Problems       int64         `json:"problems"`
 	WantsGone      int64         `json:"wants_gone"`
 	Stopped        []stoppedForm `json:"stopped"`
+	Vanished       goneForm      `json:"vanished"`
+	Excluded       goneForm      `json:"excluded"`
 	Interrupted    bool          `json:"interrupted"`
 	ReadBack       string        `json:"read_back"`
 	FreeBytes      int64         `json:"free_bytes"`
+}
+
+type goneForm struct {
+	Files     int64         `json:"files"`
+	Bytes     int64         `json:"bytes"`
+	OpenFiles int64         `json:"open_files"`
+	OpenBytes int64         `json:"open_bytes"`
+	Answer    string        `json:"answer"`
+	Dirs      []goneDirForm `json:"dirs"`
+	MoreDirs  int64         `json:"more_dirs"`
+	MoreFiles int64         `json:"more_files"`
+	MoreBytes int64         `json:"more_bytes"`
+}
+
+type goneDirForm struct {
+	pathForm
+	Whole bool  `json:"whole"`
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+}
+
+func goneSummary(g home.GoneFiles) goneForm {
+	return goneForm{
+		Files: g.Files, Bytes: g.Bytes, OpenFiles: g.OpenFiles, OpenBytes: g.OpenBytes, Answer: string(g.Answer),
+		Dirs: listOf(g.Dirs, func(d home.GoneDir) goneDirForm {
+			return goneDirForm{pathOf(d.Path), d.Whole, d.Files, d.Bytes}
+		}),
+		MoreDirs: g.MoreDirs, MoreFiles: g.MoreFiles, MoreBytes: g.MoreBytes,
+	}
+}
+
+// listedForm is one path of a dry run with --verbose.
+type listedForm struct {
+	pathForm
+	Dir bool   `json:"dir"`
+	Out bool   `json:"out"`
+	Why string `json:"why"`
+}
+
+func listedItem(l home.ListedPath) listedForm {
+	return listedForm{pathOf(l.Path), l.Dir, l.Out, textOf(l.Why)}
 }
 
 type stoppedForm struct {
@@ -100,6 +143,7 @@ func packSummary(r home.PackResult) packForm {
 		Stopped: listOf(r.Stopped, func(t home.StoppedTree) stoppedForm {
 			return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
 		}),
+		Vanished: goneSummary(r.Vanished), Excluded: goneSummary(r.Excluded),
 		Interrupted: r.Interrupted, ReadBack: string(r.ReadBack), FreeBytes: r.Free,
 	}
 }

@@ -47,6 +47,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl init", initSummary),
 	form[driveInitForm]("summary of wl drive init"),
 	formOf("summary of wl drive clear", clearSummary),
+	formOf("listed", listedItem),
 	formOf("summary of wl pack", packSummary),
 	formOf("summary of wl vault init", vaultInitSummary),
 	formOf("summary of wl unpack", unpackSummary),

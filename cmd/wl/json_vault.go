@@ -50,6 +50,10 @@ type unpackForm struct {
 	NotKept         int64     `json:"not_kept"`
 	GoneFiles       int64     `json:"gone_files"`
 	GoneBytes       int64     `json:"gone_bytes"`
+	ConfirmedFiles  int64     `json:"confirmed_files"`
+	ConfirmedBytes  int64     `json:"confirmed_bytes"`
+	StaysFiles      int64     `json:"stays_files"`
+	StaysBytes      int64     `json:"stays_bytes"`
 	DeletedFiles    int64     `json:"deleted_files"`
 	DeletedBytes    int64     `json:"deleted_bytes"`
 	GoneKeptWhy     string    `json:"gone_kept_why"`
@@ -75,7 +79,8 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrowingTotal: r.GrowingTotal, GrownBytes: r.GrownBytes,
 		Room:    roomOf(r.Room),
 		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
-		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
+		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, ConfirmedFiles: r.Confirmed, ConfirmedBytes: r.ConfirmedBytes,
+		StaysFiles: r.Stays, StaysBytes: r.StaysBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,
 		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal,
 		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	flip GLOB OFFSET      change one byte; a negative offset counts from the end
 //	maxsize DIR SIZE      all files below DIR together are at most SIZE
 //	count GLOB N          so many paths match
+//	append FILE OTHER      put what OTHER holds behind FILE
 //	lock FILE, unlock     hold the lock on FILE as another process would
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -73,6 +74,7 @@ func TestScripts(t *testing.T) {
 			"count":   scriptCount,
 			"lock":    scriptLock,
 			"unlock":  scriptUnlock,
+			"append":  scriptAppend,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -123,6 +125,14 @@ func scriptJSON(tables map[string][]field) func(*testscript.TestScript, bool, []
 		}
 		ts.Check(checkLines(tables, ts.ReadFile("stdout"), code))
 	}
+}
+
+func scriptAppend(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "append FILE OTHER")
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteString(ts.ReadFile(args[1]))
+	ts.Check(errors.Join(err, f.Close()))
 }
 
 func scriptRandom(ts *testscript.TestScript, neg bool, args []string) {

@@ -20,8 +20,11 @@ type InitResult struct {
 	Route   string // name
 	RouteID string // 32 hex digits
 	Config  string // path of route.toml
-	Trees   []Tree
+	Trees   []TreeRoot
 }
+
+// TreeRoot is where a tree lies.
+type TreeRoot struct{ Name, Path string }
 
 // PackOptions are the wishes of one run of Pack.
 type PackOptions struct {
@@ -40,8 +43,18 @@ type PackOptions struct {
 	AllowVanished []string // more than a fifth of the files are gone
 	AllowLostScan []string // what home knew of the tree is lost: all is read anew, whatever is not there counts as deleted
 
+	// What is left out of every tree, beside the settings of route.toml.
+	Exclusions
+	Vanished   Answer   // what becomes of files that vanished; "" = the setting of route.toml
+	Excluded   Answer   // and of those that are newly excluded
+	Reconsider []string // patterns of paths that are gone whose earlier answers no longer count
+
+	// List, if not nil, is told of every path that the survey finds, and of what is left out.
+	List func(ListedPath)
+
 	Stop     <-chan struct{} // closed by the first Ctrl-C: finish the shipment with what is there
 	Confirm  report.Confirm  // nil: nobody to ask
+	Choose   report.Choose   // nil: nobody to ask
 	Report   report.Reporter
 	PackSize int64 // most bytes of one pack; 0 = the setting of route.toml
 }
@@ -79,11 +92,21 @@ type PackResult struct {
 	Problems     int64 // files named through Report
 	WantsGone    int64 // chunks that the vault asks for and that nothing at home holds any more
 	Stopped      []StoppedTree
-	Why          string // why something is pending, in words: the drive is full, stopped, time is up, limit; "" if nothing is
-	Interrupted  bool   // stopped by the first Ctrl-C, shipment closed
+	Vanished     GoneFiles // gone since the last snapshot, or still undecided
+	Excluded     GoneFiles // newly excluded
+	Why          string    // why something is pending, in words: the drive is full, stopped, time is up, limit; "" if nothing is
+	Interrupted  bool      // stopped by the first Ctrl-C, shipment closed
 
 	ReadBack Coldness // how the drive was read back
 	Free     int64    // left on the drive
+}
+
+// ListedPath is a path that the survey found.
+type ListedPath struct {
+	Path string // with the tree; raw bytes
+	Dir  bool
+	Out  bool   // it is left out, or what lies in this directory is
+	Why  string // why it is left out; of what is packed: new, changed or unchanged
 }
 
 // Incomplete says that something could not be read, or a tree stood still. Pending alone is no failure:

@@ -38,15 +38,16 @@ const (
 
 // Config is route.toml: everything that can be set about a route at home.
 type Config struct {
-	Format     int         `toml:"format" comment:"Waterlock: a route, seen from home. wl init wrote this file; edit it as you like.\nThe first part was fixed at init: the vault and the drives know it, so leave it as it is."`
-	RouteID    string      `toml:"route_id"`
-	Name       string      `toml:"name"`
-	Created    time.Time   `toml:"created"`
-	Encryption bool        `toml:"encryption" comment:"whether what lies on drives is sealed"`
-	Chunker    chunkerConf `toml:"chunker" comment:"how files are cut into chunks; another value anywhere means carrying everything again"`
-	Pack       packConf    `toml:"pack" comment:"what wl pack does"`
-	Guard      guardConf   `toml:"guard" comment:"when a tree is stopped because something looks wrong at home"`
-	Trees      []Tree      `toml:"tree" comment:"the trees: the directories that this route packs. A new one may be added at any time.\nA tree's path may change (then pack once with --allow-device NAME if it asks for it), its name may not."`
+	Format     int           `toml:"format" comment:"Waterlock: a route, seen from home. wl init wrote this file; edit it as you like.\nThe first part was fixed at init: the vault and the drives know it, so leave it as it is."`
+	RouteID    string        `toml:"route_id"`
+	Name       string        `toml:"name"`
+	Created    time.Time     `toml:"created"`
+	Encryption bool          `toml:"encryption" comment:"whether what lies on drives is sealed"`
+	Chunker    chunkerConf   `toml:"chunker" comment:"how files are cut into chunks; another value anywhere means carrying everything again"`
+	Pack       packConf      `toml:"pack" comment:"what wl pack does"`
+	Guard      guardConf     `toml:"guard" comment:"when a tree is stopped because something looks wrong at home"`
+	Deletions  deletionsConf `toml:"deletions" comment:"what wl pack says of files that are gone: ask, propagate (the vault takes them out of its mirror,\nas far as its own policy lets it) or keep (they stay in the mirror). Older snapshots have them in any case."`
+	Trees      []Tree        `toml:"tree" comment:"the trees: the directories that this route packs. A new one may be added at any time.\nA tree's path may change (then pack once with --allow-device NAME if it asks for it), its name may not.\n\nWhat a tree leaves out, and what may vanish from it without a question, stands below its path:\nexclude = ['*.tmp', '/cache/', '!/cache/keep']  patterns as in .gitignore, from the root of the tree\nexclude_file = ['/etc/wl/photos.exclude']       files with such patterns, one a line; they come first\nexclude_caches = true                           what lies beside a CACHEDIR.TAG\nexclude_if_present = ['.nobackup']              what lies beside a file of that name\nexclude_larger_than = '50 GiB'\none_file_system = true                          stay on the file system that the root lies on\npropagate = ['*.log']                           gone: the vault may take them out of its mirror\nkeep = ['/albums/']                             gone: they stay in the mirror; wins over propagate"`
 }
 
 type chunkerConf struct {
@@ -57,10 +58,9 @@ type chunkerConf struct {
 }
 
 type packConf struct {
-	Reserve           size   `toml:"reserve" comment:"room to leave free on a drive (--reserve)"`
-	PackSize          size   `toml:"pack_size" comment:"most bytes of one pack: less is verified sooner, more is fewer files"`
+	Reserve           Size   `toml:"reserve" comment:"room to leave free on a drive (--reserve)"`
+	PackSize          Size   `toml:"pack_size" comment:"most bytes of one pack: less is verified sooner, more is fewer files"`
 	ClearAcknowledged string `toml:"clear_acknowledged" comment:"when room is needed, delete shipments that a receipt acknowledged in full: ask, always or never"`
-	OneFileSystem     bool   `toml:"one_file_system" comment:"stay on the file system that a tree's root lies on"`
 	CompressionLevel  int    `toml:"compression_level" comment:"of zstd: 1 (fast) to 3; 0 is the default"`
 }
 
@@ -68,17 +68,23 @@ type guardConf struct {
 	MaxVanished int `toml:"max_vanished" comment:"stop a tree if more than so many per cent of its files are gone (--allow-vanished TREE for once); 100 is never"`
 }
 
+type deletionsConf struct {
+	Vanished Answer `toml:"vanished" comment:"files that vanished (--vanished)"`
+	Excluded Answer `toml:"excluded" comment:"files that are newly excluded (--excluded)"`
+}
+
 func defaultConfig() Config {
 	return Config{
-		Pack:  packConf{Reserve: defaultReserve, PackSize: defaultPackSize, ClearAcknowledged: clearAsk},
-		Guard: guardConf{MaxVanished: defaultMaxVanished},
+		Deletions: deletionsConf{Vanished: AnswerAsk, Excluded: AnswerAsk},
+		Pack:      packConf{Reserve: defaultReserve, PackSize: defaultPackSize, ClearAcknowledged: clearAsk},
+		Guard:     guardConf{MaxVanished: defaultMaxVanished},
 	}
 }
 
-// size is a number of bytes, written for people: "1.5 GiB".
-type size int64
+// Size is a number of bytes, written for people: "1.5 GiB".
+type Size int64
 
-func (s size) MarshalText() ([]byte, error) {
+func (s Size) MarshalText() ([]byte, error) {
 	for _, u := range []struct {
 		bytes int64
 		name  string
@@ -90,12 +96,12 @@ func (s size) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%d B", int64(s)), nil
 }
 
-func (s *size) UnmarshalText(text []byte) error {
+func (s *Size) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
 	if err != nil || n > 1<<62 {
 		return fmt.Errorf("%q is no size; write it like \"500 MiB\" or \"2 TiB\"", text)
 	}
-	*s = size(n)
+	*s = Size(n)
 	return nil
 }
 
@@ -141,6 +147,19 @@ func (c *Config) validate() error {
 	}
 	if err := checkTrees(c.Trees); err != nil {
 		return err
+	}
+	for _, t := range c.Trees {
+		if err := t.check(inConfig(t)); err != nil {
+			return err
+		}
+		if _, err := newDecider(t, nil); err != nil {
+			return err
+		}
+	}
+	for _, a := range []Answer{c.Deletions.Vanished, c.Deletions.Excluded} {
+		if _, err := ParseAnswer(string(a)); err != nil {
+			return fmt.Errorf("deletions: %w", err)
+		}
 	}
 	if c.Pack.PackSize < minPackSize || c.Pack.PackSize > maxPackSize {
 		return fmt.Errorf("pack_size %s is not between %s and %s", report.Size(int64(c.Pack.PackSize)), report.Size(minPackSize), report.Size(maxPackSize))

@@ -10,4 +10,8 @@ package home
 type Tree struct {
 	Name string `toml:"name"`
 	Path string `toml:"path"`
+	Exclusions
+	// Patterns of what may vanish without a question: it leaves the vault's mirror, or stays in it.
+	Propagate []string `toml:"propagate,omitempty"`
+	Keep      []string `toml:"keep,omitempty"`
 }

@@ -66,7 +66,11 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	if err := disk.Put(fs, configFile, data); err != nil {
 		return InitResult{}, err
 	}
-	return InitResult{Route: cfg.Name, RouteID: cfg.RouteID, Config: filepath.Join(dir, configFile), Trees: cfg.Trees}, nil
+	res := InitResult{Route: cfg.Name, RouteID: cfg.RouteID, Config: filepath.Join(dir, configFile)}
+	for _, t := range cfg.Trees {
+		res.Trees = append(res.Trees, TreeRoot{t.Name, t.Path})
+	}
+	return res, nil
 }
 
 func newConfig(o InitOptions) (*Config, error) {

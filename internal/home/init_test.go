@@ -18,7 +18,7 @@ func TestInit(t *testing.T) {
 	t.Chdir(dir)
 	res, err := Init(context.Background(), InitOptions{State: state, Name: "home", Trees: []string{"docs", "media/film=films", "with=sign=w"}})
 	must(t, err)
-	if len(res.Trees) != 3 || res.Trees[0] != (Tree{"docs", filepath.Join(dir, "docs")}) || res.Trees[1].Name != "films" || res.Trees[2] != (Tree{"w", filepath.Join(dir, "with=sign")}) {
+	if len(res.Trees) != 3 || res.Trees[0].Name != "docs" || res.Trees[0].Path != filepath.Join(dir, "docs") || res.Trees[1].Name != "films" || res.Trees[2].Name != "w" || res.Trees[2].Path != filepath.Join(dir, "with=sign") {
 		t.Errorf("%+v", res.Trees)
 	}
 	data, err := os.ReadFile(res.Config)

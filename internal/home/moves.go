@@ -16,7 +16,7 @@ import (
 )
 
 // A moved file keeps its inode, size, mtime and time of birth (its ctime changes). The survey remembers the keys of all
-// new files; then the last scans are read once more, and the entries with such a key go to a scratch file. In memory
+// new files (and of new directories, so that one that moved is not taken for deleted); then the last scans are read once more, and the entries with such a key go to a scratch file. In memory
 // there are sixteen bytes for each new file, whatever its content list is.
 //
 // An inode number is given anew once its file is deleted, and unpacked archives bring their mtimes with them. So where
@@ -55,7 +55,8 @@ type moves struct {
 func (r *run) findMoves() error {
 	var keys []inodeKey
 	for _, t := range r.trees {
-		keys = append(keys, t.survey.newFiles...)
+		keys = append(keys, t.survey.newKeys...)
+		t.survey.newKeys = nil
 	}
 	scans := false
 	for _, t := range r.trees {
@@ -65,6 +66,7 @@ func (r *run) findMoves() error {
 		return nil
 	}
 	slices.Sort(keys)
+	r.newKeys = keys
 	if err := r.site.state.Remove(fileMoves); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -78,7 +80,7 @@ func (r *run) findMoves() error {
 	for i, t := range r.trees {
 		err := eachScanned(r.site.state, t.lastScan, func(e *snapshot.ScanEntry) error {
 			key := keyOf(e.Local, &e.Entry)
-			if _, ok := slices.BinarySearch(keys, key); !ok || !hasContent(e) {
+			if _, ok := slices.BinarySearch(keys, key); !ok || e.Entry.Gone != snapshot.Here || !hasContent(e) {
 				return nil
 			}
 			rec := encodeMove(i, e)
@@ -121,7 +123,7 @@ func countFound(trees []*treeState, keys []inodeKey) {
 				t.survey.found++
 			}
 		}
-		t.survey.newFiles, t.survey.goneFiles = nil, nil
+		t.survey.goneFiles = nil
 	}
 }
 

@@ -66,6 +66,8 @@ type run struct {
 	buffers  *buffers
 	splitter *chunk.Splitter
 	moves    *moves
+	newKeys  []inodeKey // of what is new in any tree, sorted
+	answers  answers
 
 	streamsGone int64 // stream chunks that the vault asks for and that are no longer kept
 
@@ -194,6 +196,12 @@ func (r *run) loadTrees() error {
 	}
 	for _, tree := range r.site.cfg.Trees {
 		t := &treeState{Tree: tree, lastScan: scans[tree.Name]}
+		if t.excluder, err = newExcluder(tree, r.o.Exclusions, r.site.skips); err == nil {
+			t.decider, err = newDecider(tree, r.o.Reconsider)
+		}
+		if err != nil {
+			return exit.With(exit.Usage, err)
+		}
 		if r.fleet.newest != nil {
 			if rec, ok := r.fleet.newest.Snapshot.Tree(tree.Name); ok {
 				t.lastRecord = rec
@@ -217,6 +225,7 @@ func (r *run) closeTrees() {
 		}
 	}
 	r.moves.close(r.site.state)
+	r.removeGoneLists()
 }
 
 // surveyAll surveys all trees and lets the guards look at what was found, before anything is written.
@@ -243,7 +252,7 @@ func (r *run) surveyAll(ctx context.Context) error {
 		r.res.ToRead += t.survey.toRead
 		r.res.ToReadFiles += t.survey.toReadFiles
 	}
-	return nil
+	return r.decideGone()
 }
 
 func recordBytes(rec *snapshot.TreeRecord) int64 {

@@ -25,8 +25,10 @@ type pass struct {
 	trusted  bool // the last scan names no chunk that has become unknown
 	hints    []*cursor
 	links    linked
-	blind    blindSpot
-	mounts   mounts
+	around   surroundings
+	shown    *cursor          // the list of what is gone that was shown
+	held     []snapshot.Entry // directories that are gone, around the current path
+	graves   snapshot.Graves  // of what was sent
 	census   census
 	part     *part // the file that the last room takes in part; nil: not chosen yet
 	waiting  *part // of the files without room, the one to be chosen
@@ -101,10 +103,15 @@ func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{r: r, t: t, last: last, hints: hints, part: chosen, splitter: r.splitter,
+	shown, err := openScan(r.site.state, goneName(t))
+	if err != nil {
+		return nil, errors.Join(err, sp.close())
+	}
+	defer shown.close()
+	p := &pass{r: r, t: t, last: last, hints: hints, shown: shown, part: chosen, splitter: r.splitter,
 		trusted: r.trusts(t, last)}
 	p.pipe = r.newPipeline(ctx, sp)
-	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(), p.visit)
+	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(t), p.visit)
 	var unreadable error // the root: the survey had read it
 	if err != nil && p.census.entries == 0 && ctx.Err() == nil {
 		unreadable, err = err, nil
@@ -132,14 +139,21 @@ func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting
 
 // visit decides about one path.
 func (p *pass) visit(n *snapshot.Node) error {
-	prev, err := p.last.seek(n.Entry.Path, p.passed)
+	was, err := p.last.seek(n.Entry.Path, p.passed)
 	if err != nil {
 		return err
 	}
-	defer p.last.took(prev)
+	defer p.last.took(was)
 	p.census.meet(n)
-	if p.r.unmounted(p.t, &p.mounts, n, prev) {
-		p.blind = blindSpot{n.Entry.Path, true}
+	if p.around.out.meets(n) {
+		if was != nil {
+			return p.passed(was)
+		}
+		return nil
+	}
+	prev := present(was)
+	if p.r.unmounted(p.t, &p.around.mounts, n, prev) {
+		p.around.blind = blindSpot{n.Entry.Path, true}
 		was := *prev
 		was.Local.Dev = ^n.Local.Dev // still another than its parent's, whatever numbers come next
 		if err := p.unseen(n, &was, errUnmounted); err != nil {
@@ -147,9 +161,10 @@ func (p *pass) visit(n *snapshot.Node) error {
 		}
 		return snapshot.SkipDir
 	}
-	if p.blind.meets(n) {
+	if p.around.blind.meets(n) {
 		return p.unseen(n, prev, n.Err)
 	}
+	p.around.meets(n)
 	if n.Entry.Kind != disk.KindFile {
 		return p.other(n, prev)
 	}
@@ -189,17 +204,20 @@ func (p *pass) visit(n *snapshot.Node) error {
 
 // passed gets the entries of the last scan that the walk did not meet: gone, or beneath what could not be read.
 func (p *pass) passed(e *snapshot.ScanEntry) error {
-	if !p.blind.covers(e.Entry.Path) {
-		p.census.miss(e)
-		return nil
+	if p.around.blind.covers(e.Entry.Path) {
+		return p.repeat(e)
 	}
-	return p.repeat(e)
+	excluded := p.around.out.covers(e.Entry.Path)
+	if !excluded {
+		p.census.miss(e)
+	}
+	return p.bury(e, excluded)
 }
 
 // repeat sends an entry of the last scan once more, as unseen.
 func (p *pass) repeat(e *snapshot.ScanEntry) error {
 	again := snapshot.ScanEntry{Local: e.Local, Entry: *e.Entry.Clone(), Flags: e.Flags}
-	again.Entry.Unseen = true
+	again.Entry.Unseen = e.Entry.Gone == snapshot.Here
 	return p.pipe.send(&job{kind: jobEntry, entry: again})
 }
 
@@ -221,13 +239,7 @@ func (p *pass) unseen(n *snapshot.Node, prev *snapshot.ScanEntry, cause error) e
 // other is a directory, a link or a special file: metadata is all there is to it.
 func (p *pass) other(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 	p.fill(n, prev)
-	if err := p.pipe.send(&job{kind: jobEntry, entry: p.entry(n)}); err != nil {
-		return err
-	}
-	if p.r.site.skips(n) {
-		return snapshot.SkipDir
-	}
-	return nil
+	return p.pipe.send(&job{kind: jobEntry, entry: p.entry(n)})
 }
 
 // fill gives a node its extended attributes: those of last time if the inode did not change since.

@@ -29,7 +29,7 @@ var errCut = errors.New("no more of this file is carried")
 func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 	f, err := n.FS.Open(n.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it went away since it was listed
+		return p.vanished(prev) // since it was listed
 	}
 	if err != nil {
 		return p.unseen(n, prev, err)

@@ -12,9 +12,10 @@ import (
 // whole. Else it is pending: it keeps the content of the last version that was carried, and names what has been
 // carried of the new one.
 func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
-	if e.Entry.Kind != disk.KindFile || e.Entry.Unseen {
+	if e.Entry.Kind != disk.KindFile || e.Entry.Unseen || e.Entry.Gone != snapshot.Here {
 		return nil
 	}
+	prev = present(prev)
 	if hasContent(e) {
 		if trusted && prev != nil && !prev.Entry.Unseen && hasContent(prev) && slices.Equal(prev.Entry.Content, e.Entry.Content) {
 			return nil

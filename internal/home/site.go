@@ -23,6 +23,7 @@ const (
 	dirReceipts  = "receipts"
 	fileLock     = "lock"
 	fileMoves    = "moves" // found again under another name: of the run that is going on
+	fileGone     = "gone"  // what is gone from a tree, for the question: of the run that is going on
 )
 
 // site is where a route's things are: its state, the drive, the trees. Tests put them on disks that crash and fail.

@@ -76,6 +76,9 @@ const empty = index.State(255)
 func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error {
 	live := b.fleet.live(0)
 	return eachScanned(b.site.state, scan, func(e *snapshot.ScanEntry) error {
+		if e.Entry.Gone != snapshot.Here {
+			return nil
+		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

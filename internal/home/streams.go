@@ -51,20 +51,41 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 	if err != nil {
 		return nil, err
 	}
+	add := func(e *snapshot.ScanEntry) error {
+		r.tally(&e.Entry)
+		return errors.Join(stream.Add(&e.Entry), sc.add(e))
+	}
 	if t.root == nil { // gone on purpose: an empty tree, which is not the same as no entries at all
-		root := r.bareRoot(t)
-		r.tally(&root.Entry)
-		err = errors.Join(stream.Add(&root.Entry), sc.add(root))
+		err = r.emptied(t, add)
 	} else {
-		err = r.mergeSpool(t, func(e *snapshot.ScanEntry) error {
-			r.tally(&e.Entry)
-			return errors.Join(stream.Add(&e.Entry), sc.add(e))
-		})
+		err = r.mergeSpool(t, add)
 	}
 	if err == nil {
 		rec.Totals, err = stream.Close()
 	}
 	return rec, errors.Join(err, sc.close())
+}
+
+// emptied makes the entries of a tree whose directory is gone on purpose: its bare root, and tombstones of what is to
+// stay in the vault's mirror nevertheless.
+func (r *run) emptied(t *treeState, add func(*snapshot.ScanEntry) error) error {
+	if err := add(r.bareRoot(t)); err != nil {
+		return err
+	}
+	var graves snapshot.Graves
+	return eachScanned(r.site.state, t.lastScan, func(e *snapshot.ScanEntry) error {
+		f := r.fate(t, e, false)
+		gone := f.gone
+		if f.open && !gone.Stays() {
+			gone = snapshot.Confirmed // --allow-missing says so
+		}
+		if e.Entry.Path == "" || gone == snapshot.Confirmed && graves.Over(e.Entry.Path) == snapshot.Confirmed {
+			return nil
+		}
+		tomb := snapshot.Tombstone(&e.Entry, gone)
+		graves.Add(tomb)
+		return add(&snapshot.ScanEntry{Entry: *tomb})
+	})
 }
 
 // bareRoot is the root of a tree whose directory is gone on purpose: as it was, with nothing in it and on no device.
@@ -168,6 +189,9 @@ func (r *run) serveKept(t *treeState, rec *snapshot.TreeRecord, meta *metaWriter
 
 // tally counts an entry of the snapshot for the summary.
 func (r *run) tally(e *snapshot.Entry) {
+	if e.Gone != snapshot.Here {
+		return
+	}
 	switch e.Kind {
 	case disk.KindFile:
 		r.res.Files++

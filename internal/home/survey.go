@@ -2,6 +2,7 @@ package home
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"waterlock/internal/chunk"
@@ -15,6 +16,8 @@ type treeState struct {
 	lastScan   string               // file of the last scan; "" = none
 	lastRecord *snapshot.TreeRecord // of the newest snapshot; nil = none
 	unsure     bool                 // the last scan may be of a snapshot that was not committed
+	excluder   *excluder
+	decider    *decider
 	stopped    *StoppedTree
 	root       disk.FS // nil: missing (and allowed to be), or stopped
 
@@ -32,7 +35,7 @@ type survey struct {
 	found               int64      // files of the last scan that are gone and were found again under another name
 	lastDev             uint64     // that the root lay on
 	scanTorn            bool       // the last scan is damaged: what was behind that place is not known
-	newFiles            []inodeKey // that may be moved ones
+	newKeys             []inodeKey // of new files and directories, which may be moved ones
 	goneFiles           []inodeKey // that may have been moved
 	averageChunk        int64
 }
@@ -54,7 +57,7 @@ func (c *census) meet(n *snapshot.Node) {
 
 // miss counts an entry of the last scan that the walk did not meet.
 func (c *census) miss(e *snapshot.ScanEntry) {
-	if e.Entry.Kind == disk.KindFile {
+	if e.Entry.Kind == disk.KindFile && e.Entry.Gone == snapshot.Here {
 		c.gone++
 	}
 }
@@ -84,22 +87,31 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 
 	s := &t.survey
 	s.averageChunk = averageChunk(r.params)
-	blind, mounted := blindSpot{}, mounts{}
+	gone, err := r.newGoneList(t)
+	if err != nil {
+		return err
+	}
+	var around surroundings
 	passed := func(e *snapshot.ScanEntry) error {
 		s.countLast(e)
-		if blind.covers(e.Entry.Path) {
+		if around.blind.covers(e.Entry.Path) {
 			s.metaBytes += itemBytes(&e.Entry)
 			return nil
 		}
-		s.miss(e)
-		if e.Entry.Kind == disk.KindFile && len(s.goneFiles) < maxMoveKeys {
-			s.goneFiles = append(s.goneFiles, keyOf(e.Local, &e.Entry))
+		excluded := around.out.covers(e.Entry.Path)
+		if !excluded {
+			s.miss(e)
+			s.mayHaveMoved(e)
 		}
-		return nil
+		if around.replaced(e.Entry.Path) {
+			return nil
+		}
+		s.metaBytes += tombstoneBytes(&e.Entry)
+		return gone.add(e, excluded)
 	}
 	begun := false
 	var unreadable error // the root
-	err = snapshot.Walk(ctx, root, r.walkOptions(), func(n *snapshot.Node) error {
+	err = snapshot.Walk(ctx, root, r.walkOptions(t), func(n *snapshot.Node) error {
 		begun = true
 		if r.interrupted() {
 			return errStopped
@@ -107,27 +119,34 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		if n.Entry.Path == "" && n.Err != nil {
 			unreadable = n.Err
 		}
-		prev, err := last.seek(n.Entry.Path, passed)
+		was, err := last.seek(n.Entry.Path, passed)
 		if err != nil {
 			return err
 		}
-		if prev != nil {
-			s.countLast(prev)
-			defer last.took(prev)
-		}
+		defer last.took(was)
 		s.meet(n)
-		if r.unmounted(t, &mounted, n, prev) {
-			s.metaBytes += itemBytes(&prev.Entry) + itemSlack
-			blind = blindSpot{n.Entry.Path, true}
-			return snapshot.SkipDir
-		}
-		if blind.meets(n) {
+		if around.out.meets(n) {
+			r.listOut(t, n)
+			if was != nil {
+				return passed(was)
+			}
 			return nil
 		}
-		s.count(n, prev, r.hinted(hints, n))
-		if r.site.skips(n) {
+		prev := present(was)
+		if prev != nil {
+			s.countLast(prev)
+		}
+		if r.unmounted(t, &around.mounts, n, prev) {
+			s.metaBytes += itemBytes(&prev.Entry) + itemSlack
+			around.blind = blindSpot{n.Entry.Path, true}
 			return snapshot.SkipDir
 		}
+		if around.blind.meets(n) {
+			return nil
+		}
+		around.meets(n)
+		r.list(t, n, prev)
+		s.count(n, prev, r.hinted(hints, n))
 		return nil
 	})
 	if err != nil && !begun && ctx.Err() == nil {
@@ -137,14 +156,43 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		t.stop(rootUnreadable(unreadable), "")
 	}
 	if err != nil {
-		return fmt.Errorf("tree %s: %w", t.Name, err)
+		return errors.Join(fmt.Errorf("tree %s: %w", t.Name, err), gone.sp.close())
 	}
-	if err := last.rest(passed); err != nil {
+	if err := errors.Join(last.rest(passed), gone.sp.close()); err != nil {
 		return err
 	}
 	s.scanTorn = last != nil && last.torn != nil
 	r.rep.Add(0, s.files)
 	return nil
+}
+
+// surroundings are what a walk knows of the places around the current path: what cannot be read, what is left out, and
+// where something lies that is no directory.
+type surroundings struct {
+	blind  blindSpot
+	mounts mounts
+	out    leftOut
+	solid  string // the last path met that is no directory; "": none yet
+}
+
+func (s *surroundings) meets(n *snapshot.Node) {
+	if n.Entry.Kind != disk.KindDir {
+		s.solid = n.Entry.Path
+	}
+}
+
+// replaced tells whether a path lay in a directory in whose place there is now something else: so it is gone, and
+// nothing can be said of it.
+func (s *surroundings) replaced(path string) bool {
+	return s.solid != "" && snapshot.Under(path, s.solid)
+}
+
+// present is an entry of the last scan, nil where that is a tombstone.
+func present(e *snapshot.ScanEntry) *snapshot.ScanEntry {
+	if e == nil || e.Entry.Gone != snapshot.Here {
+		return nil
+	}
+	return e
 }
 
 // blindSpot is the place in a walk that could not be read: what the last scan knows beneath it is repeated as unseen.
@@ -168,6 +216,9 @@ func (b *blindSpot) meets(n *snapshot.Node) bool {
 func (b *blindSpot) covers(path string) bool { return b.on && snapshot.Under(path, b.path) }
 
 func (s *survey) countLast(e *snapshot.ScanEntry) {
+	if e.Entry.Gone != snapshot.Here {
+		return
+	}
 	if e.Entry.Path == "" {
 		s.lastDev = e.Local.Dev
 		return
@@ -183,6 +234,9 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 		s.files++
 		s.bytes += n.Entry.Size
 	}
+	if prev == nil && n.Entry.Kind == disk.KindDir {
+		s.isNew(n)
+	}
 	if n.Entry.Kind != disk.KindFile || reusable(n, prev) {
 		e := &n.Entry
 		if prev != nil {
@@ -195,14 +249,27 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 	if prev != nil {
 		s.metaBytes += itemBytes(&prev.Entry) // it may end as pending and keep the previous content
 	}
-	if !sameInode(n, prev) && len(s.newFiles) < maxMoveKeys { // new, or renamed over what was there
-		s.newFiles = append(s.newFiles, keyOf(n.Local, &n.Entry))
+	if !sameInode(n, prev) { // new, or renamed over what was there
+		s.isNew(n)
 	}
 	if hinted {
 		return
 	}
 	s.toReadFiles++
 	s.toRead += n.Entry.Size
+}
+
+func (s *survey) mayHaveMoved(e *snapshot.ScanEntry) {
+	if e.Entry.Kind == disk.KindFile && e.Entry.Gone == snapshot.Here && len(s.goneFiles) < maxMoveKeys {
+		s.goneFiles = append(s.goneFiles, keyOf(e.Local, &e.Entry))
+	}
+}
+
+// isNew notes what may be something that moved.
+func (s *survey) isNew(n *snapshot.Node) {
+	if len(s.newKeys) < maxMoveKeys {
+		s.newKeys = append(s.newKeys, keyOf(n.Local, &n.Entry))
+	}
 }
 
 // What an entry takes in a stream, at most.
@@ -213,6 +280,11 @@ const (
 
 // averageChunk is what chunks have on average, a third taken off to be on the safe side.
 func averageChunk(p chunk.Params) int64 { return (int64(p.Min) + 1<<p.AverageBits) * 2 / 3 }
+
+// tombstoneBytes is what a tombstone takes in a stream, at most, with the directories that it needs above it.
+func tombstoneBytes(e *snapshot.Entry) int64 {
+	return int64(len(e.Path)) + 8*int64(snapshot.Depth(e.Path)+1)
+}
 
 func itemBytes(e *snapshot.Entry) int64 {
 	_, name := snapshot.Split(e.Path)
@@ -236,14 +308,10 @@ func sameInode(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 
 func unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 	a, b := &n.Entry, &prev.Entry
-	return a.Kind == b.Kind && a.Size == b.Size && a.MTime == b.MTime && n.Local.CTime == prev.Local.CTime && n.Local.Ino == prev.Local.Ino
+	return b.Gone == snapshot.Here && a.Kind == b.Kind && a.Size == b.Size && a.MTime == b.MTime && n.Local.CTime == prev.Local.CTime && n.Local.Ino == prev.Local.Ino
 }
 
 func hasContent(e *snapshot.ScanEntry) bool {
 	return e.Entry.Kind == disk.KindFile && !e.Entry.Pending && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero() &&
 		(len(e.Entry.Content) == 0 || e.Entry.Hash != emptyHash)
-}
-
-func (r *run) walkOptions() snapshot.WalkOptions {
-	return snapshot.WalkOptions{FollowDevices: !r.site.cfg.Pack.OneFileSystem}
 }

@@ -47,5 +47,5 @@ func (m *mounts) unmounted(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 
 // unmounted tells whether a directory of a tree is to be left as it was, because its disk is not there.
 func (r *run) unmounted(t *treeState, m *mounts, n *snapshot.Node, prev *snapshot.ScanEntry) bool {
-	return m.unmounted(n, prev) && r.walkOptions().FollowDevices && !allows(r.o.AllowDevice, t.Name)
+	return m.unmounted(n, prev) && !t.excluder.oneFileSystem && !allows(r.o.AllowDevice, t.Name)
 }

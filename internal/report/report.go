@@ -36,6 +36,10 @@ type Reporter interface {
 // ask; then yes is false too.
 type Confirm func(question string) (yes bool, asked bool)
 
+// Choose asks a question that has several answers and returns one of them.
+// asked is false where there is nobody to ask, or where there came no answer.
+type Choose func(question string, answers []string) (answer string, asked bool)
+
 // Discard is a Reporter that says nothing.
 var Discard Reporter = discard{}
 

@@ -32,16 +32,19 @@ type TreePlace struct {
 }
 
 // Deletions is what Unpack does with a path that is in the mirror and no longer in the newest snapshot.
-// The zero value takes the setting of vault.toml, which is "ask" unless a person changed it.
+// The zero value takes the setting of vault.toml, which is "ask" unless a person changed it. What home wants to stay in
+// the mirror stays whatever is said here.
 type Deletions string
 
 const (
 	DeletionsAsk   Deletions = "ask"   // show count and size and ask; nobody to ask means keep
 	DeletionsKeep  Deletions = "keep"  // leave them in the mirror
 	DeletionsApply Deletions = "apply" // take them out of the mirror; they stay in older snapshots
+	// DeletionsConfirmed takes out what home has confirmed, and leaves what nobody there has decided yet.
+	DeletionsConfirmed Deletions = "confirmed"
 )
 
-// ParseDeletions accepts ask, keep and apply.
+// ParseDeletions accepts ask, keep, confirmed and apply.
 func ParseDeletions(s string) (Deletions, error) { return parseDeletions(s) }
 
 // UnpackOptions are the wishes of one run of Unpack.
@@ -81,8 +84,12 @@ type UnpackResult struct {
 	Waiting      int64 // of these, files that wait for chunks on a drive still out
 	NotKept      int64 // special files that a mirror does not make
 
-	Gone           int64 // files in the mirror that the newest snapshot has no longer
+	Gone           int64 // files in the mirror that the newest snapshot has no longer, those that stay not counted
 	GoneBytes      int64
+	Confirmed      int64 // of these, what home has confirmed
+	ConfirmedBytes int64
+	Stays          int64 // files gone at home, or excluded there, that home wants to stay in the mirror
+	StaysBytes     int64
 	Deleted        int64 // of these, taken out of the mirror in this run
 	DeletedBytes   int64
 	DeletionsNoted string // why they were kept, in words; "" if none were or all went

@@ -12,15 +12,26 @@ import (
 )
 
 // gone counts a path that is in the mirror and no longer in the newest snapshot.
-func (d *delivery) gone(path string, row *index.PathRow) {
+func (d *delivery) gone(path string, row *index.PathRow, gone snapshot.Gone) {
 	if d.which != everyPath {
 		return
 	}
-	if row.Kind == uint8(disk.KindDir) {
+	switch isDir := row.Kind == uint8(disk.KindDir); {
+	case gone.Stays() && !isDir:
+		d.result.Stays++
+		d.result.StaysBytes += row.Size
+		return
+	case gone.Stays():
+		return
+	case isDir && gone == snapshot.Confirmed:
 		d.goneDirs++
-	} else {
+	case !isDir:
 		d.result.Gone++
 		d.result.GoneBytes += row.Size
+		if gone == snapshot.Confirmed {
+			d.result.Confirmed++
+			d.result.ConfirmedBytes += row.Size
+		}
 	}
 	if dir := d.standing; dir != "" && snapshot.Under(path, dir) {
 		d.stuck[d.name(dir)] = true
@@ -38,11 +49,16 @@ func (u *unpacking) deletions(ctx context.Context) error {
 		return nil
 	}
 	u.stuck = nil
+	if u.o.Deletions == DeletionsConfirmed && u.result.Confirmed < u.result.Gone {
+		u.result.DeletionsNoted = notConfirmed
+	}
 	return u.trees(func(tree snapshot.TreeRecord) error {
 		d := &delivery{unpacking: u, tree: tree}
 		return d.deleteGone(ctx)
 	})
 }
+
+const notConfirmed = "home has not confirmed them, and to take out what it has is the setting"
 
 // deletionsHeld says why the deletions are not applied; "" if they are.
 func (u *unpacking) deletionsHeld() string {
@@ -52,6 +68,11 @@ func (u *unpacking) deletionsHeld() string {
 		return ""
 	case DeletionsKeep:
 		return "to keep them is the setting"
+	case DeletionsConfirmed:
+		if u.result.Confirmed+u.goneDirs == 0 {
+			return notConfirmed
+		}
+		return ""
 	}
 	if u.o.Confirm == nil {
 		return nobody
@@ -59,6 +80,13 @@ func (u *unpacking) deletionsHeld() string {
 	what := fmt.Sprintf("%s (%s)", count(u.result.Gone, "file", "files"), report.Size(u.result.GoneBytes))
 	if u.goneDirs > 0 {
 		what += fmt.Sprintf(" and %s", count(u.goneDirs, "directory", "directories"))
+	}
+	switch u.result.Confirmed {
+	case u.result.Gone:
+	case 0:
+		what += ", none of them confirmed there,"
+	default:
+		what += fmt.Sprintf(", %s (%s) confirmed there,", count(u.result.Confirmed, "of them", "of them"), report.Size(u.result.ConfirmedBytes))
 	}
 	yes, asked := u.o.Confirm(what + " gone at home are still in the mirror. Take them out of it? They stay in the older snapshots.")
 	switch {
@@ -77,7 +105,13 @@ func count(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// deleteGone removes the gone paths of one tree: what lies in a directory before the directory itself.
+// takesOut tells whether a path that is gone leaves the mirror: never what home wants to stay there.
+func (u *unpacking) takesOut(gone snapshot.Gone) bool {
+	return gone == snapshot.Confirmed || gone == snapshot.Undecided && u.o.Deletions != DeletionsConfirmed
+}
+
+// deleteGone removes the gone paths of one tree: what lies in a directory before the directory itself, and no directory
+// in which something stays.
 func (d *delivery) deleteGone(ctx context.Context) error {
 	d.batch = d.newBatch(d.tree)
 	d.sizes = map[string]int64{}
@@ -91,12 +125,15 @@ func (d *delivery) deleteGone(ctx context.Context) error {
 		}
 		return nil
 	}
-	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
+	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow, gone snapshot.Gone) error {
 		if err := upTo(path, false); err != nil {
 			return err
 		}
 		switch {
 		case e != nil:
+			return nil
+		case !d.takesOut(gone):
+			dirs = dirs[:0] // all of them are above this path
 			return nil
 		case row.Kind == uint8(disk.KindDir):
 			dirs = append(dirs, path)
@@ -162,7 +199,7 @@ func (d *delivery) commitRemovals(ctx context.Context) error {
 func (u *unpacking) directories(ctx context.Context) error {
 	return u.trees(func(tree snapshot.TreeRecord) error {
 		d := &delivery{unpacking: u, tree: tree}
-		return u.lockstep(ctx, tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
+		return u.lockstep(ctx, tree, func(path string, e *snapshot.Entry, row *index.PathRow, _ snapshot.Gone) error {
 			if e == nil || e.Kind != disk.KindDir || row == nil || row.Kind != uint8(disk.KindDir) {
 				return nil
 			}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type testHome struct {
 	sent    []*sentShipment
 	room    int                                   // left on the drive
 	last    map[string]map[string]*snapshot.Entry // tree → path → entry of the last stream
+	dead    map[string]*snapshot.Entry            // tree/path → what was there once
 	streams map[string]snapshot.TreeRecord
 	plain   map[chunk.ID][]byte // stream chunks, for wants
 }
@@ -49,11 +51,12 @@ type sentShipment struct {
 
 // trip is what is special about one run of pack.
 type trip struct {
-	packSize int64                        // 0: one pack
-	room     int                          // bytes of chunks that fit; 0: all
-	pending  func(tree, path string) bool // new content stays at home
-	unseen   func(tree, path string) bool // cannot be read
-	stopped  map[string]string            // tree → reason
+	packSize int64                           // 0: one pack
+	room     int                             // bytes of chunks that fit; 0: all
+	pending  func(tree, path string) bool    // new content stays at home
+	unseen   func(tree, path string) bool    // cannot be read
+	stopped  map[string]string               // tree → reason
+	gone     func(path string) snapshot.Gone // what home says of what is gone; nil: all is confirmed
 }
 
 var testPolynomial = mustParams()
@@ -72,7 +75,7 @@ func newTestHome(t testing.TB, trees map[string]string) *testHome {
 		t: t, trees: trees,
 		held: map[chunk.ID]bool{}, aboard: map[chunk.ID]bool{},
 		last: map[string]map[string]*snapshot.Entry{}, streams: map[string]snapshot.TreeRecord{},
-		plain: map[chunk.ID][]byte{},
+		plain: map[chunk.ID][]byte{}, dead: map[string]*snapshot.Entry{},
 	}
 	h.route = courier.RouteInfo{ID: wire.RouteID(courier.NewShipmentID()), Name: "test", Created: time.Now(), Chunker: testPolynomial}
 	return h
@@ -266,6 +269,7 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 func (h *testHome) packTree(tree string, data, meta *shipmentWriter, o trip) snapshot.TreeRecord {
 	record := snapshot.TreeRecord{Name: tree, Root: h.trees[tree]}
 	last, now := h.last[tree], map[string]*snapshot.Entry{}
+	var items []*snapshot.Entry
 	w := snapshot.NewStreamWriter(func(plain []byte, ref snapshot.StreamRef) error {
 		record.Chunks = append(record.Chunks, ref)
 		h.plain[ref.ID] = bytes.Clone(plain)
@@ -298,8 +302,24 @@ func (h *testHome) packTree(tree string, data, meta *shipmentWriter, o trip) sna
 			h.read(n, e, data, func() bool { return o.pending != nil && o.pending(tree, e.Path) }, old)
 		}
 		now[e.Path] = e
-		return w.Add(e)
+		items = append(items, e)
+		return nil
 	}))
+	for path, e := range last {
+		if now[path] == nil {
+			h.dead[tree+"/"+path] = e
+		}
+	}
+	for path, e := range h.dead {
+		path, own := strings.CutPrefix(path, tree+"/")
+		if own && now[path] == nil && o.gone != nil && o.gone(path) != snapshot.Here {
+			items = append(items, snapshot.Tombstone(e, o.gone(path)))
+		}
+	}
+	slices.SortFunc(items, func(a, b *snapshot.Entry) int { return snapshot.ComparePaths(a.Path, b.Path) })
+	for _, e := range items {
+		must(h.t, w.Add(e))
+	}
 	record.Totals, err = w.Close()
 	must(h.t, err)
 	h.last[tree], h.streams[tree] = now, record

@@ -15,7 +15,10 @@ type finder struct {
 	tree snapshot.TreeRecord
 	get  snapshot.Getter
 	r    *snapshot.StreamReader
-	at   *snapshot.Entry // the reader's last entry
+	at   *snapshot.Entry // the reader's last entry or tombstone
+
+	dir  string // directory last asked about, and what its paths are that have no word of their own
+	gone snapshot.Gone
 }
 
 // readOn is how many entries are read before starting anew is cheaper.
@@ -23,6 +26,40 @@ const readOn = 512
 
 // find returns the entry at a path, valid until the next call; nil if there is none. A gap in the stream is an error.
 func (f *finder) find(path string) (*snapshot.Entry, error) {
+	e, err := f.item(path)
+	if e != nil && e.Gone != snapshot.Here {
+		return nil, err
+	}
+	return e, err
+}
+
+// fate says what a path is: here, or gone, and in which way.
+func (f *finder) fate(path string) (snapshot.Gone, error) {
+	e, err := f.item(path)
+	switch {
+	case err != nil:
+		return 0, err
+	case e != nil:
+		return e.Gone, nil
+	case path == "":
+		return snapshot.Confirmed, nil
+	}
+	dir, _ := snapshot.Split(path)
+	if f.gone == snapshot.Here || f.dir != dir {
+		gone, err := f.fate(dir)
+		if err != nil {
+			return 0, err
+		}
+		if gone == snapshot.Here {
+			gone = snapshot.Confirmed // the directory is there, and this is not in it
+		}
+		f.dir, f.gone = dir, gone
+	}
+	return f.gone, nil
+}
+
+// item is find with the tombstones.
+func (f *finder) item(path string) (*snapshot.Entry, error) {
 	if f.at != nil && snapshot.ComparePaths(f.at.Path, path) <= 0 {
 		for range readOn {
 			if snapshot.ComparePaths(f.at.Path, path) >= 0 {
@@ -41,7 +78,7 @@ func (f *finder) find(path string) (*snapshot.Entry, error) {
 }
 
 func (f *finder) step() (err error) {
-	if f.at, err = f.r.Next(); err != nil {
+	if f.at, err = f.r.NextItem(); err != nil {
 		f.at = nil
 	}
 	return err
@@ -66,7 +103,8 @@ func (u *unpacking) newBatch(tree snapshot.TreeRecord) *chunkstore.Batch {
 	return u.v.store.NewBatch(chunkstore.BatchOptions{Leaving: u.leaving})
 }
 
-// leaving tells whether the newest snapshot no longer has content of this hash at that path. In doubt it has.
+// leaving tells whether the newest snapshot no longer has content of this hash at that path, nor wants it to stay there.
+// In doubt it has.
 func (u *unpacking) leaving(tree, path string, hash chunk.ContentHash) bool {
 	f, ok := u.finders[tree]
 	if !ok {
@@ -78,7 +116,11 @@ func (u *unpacking) leaving(tree, path string, hash chunk.ContentHash) bool {
 		u.finders[tree] = f
 	}
 	e, err := f.find(path)
-	return err == nil && (e == nil || e.Hash != hash)
+	if err != nil || e != nil {
+		return err == nil && e.Hash != hash
+	}
+	gone, err := f.fate(path)
+	return err == nil && !gone.Stays()
 }
 
 // maxLookBack bounds in how many older snapshots the entry of a pending file is looked for.

@@ -49,10 +49,10 @@ func (u *unpacking) deliver(ctx context.Context, w which) error {
 func (d *delivery) run(ctx context.Context) error {
 	d.batch = d.newBatch(d.tree)
 	d.sizes = map[string]int64{}
-	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow) error {
+	err := d.lockstep(ctx, d.tree, func(path string, e *snapshot.Entry, row *index.PathRow, gone snapshot.Gone) error {
 		switch {
 		case e == nil:
-			d.gone(path, row)
+			d.gone(path, row, gone)
 			return nil
 		case d.which == everyPath && e.Kind != disk.KindDir && row != nil && row.Kind == uint8(disk.KindDir):
 			d.blocked++
@@ -109,37 +109,50 @@ func (d *delivery) unknown(gap *snapshot.GapError) {
 }
 
 // lockstep calls fn for every path of a tree that is in the newest snapshot (e) or in the mirror (row). Paths that lie in
-// a gap of the stream are passed over: nothing is known of them. A tree without its root is all gap. onGap may be nil.
+// a gap of the stream are passed over: nothing is known of them, nor of what lies in a directory that does, unless it is
+// named. A tree without its root is all gap. gone says of a path that is not in the snapshot what home says of it. onGap
+// may be nil.
 func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
-	fn func(path string, e *snapshot.Entry, row *index.PathRow) error, onGap func(*snapshot.GapError)) error {
+	fn func(path string, e *snapshot.Entry, row *index.PathRow, gone snapshot.Gone) error, onGap func(*snapshot.GapError)) error {
 	stream := snapshot.NewStreamReader(tree, u.v.store)
 	paths := u.v.cat.Paths(tree.Name)
 	defer paths.Close()
 
 	var gap *snapshot.GapError
+	var graves snapshot.Graves
+	var inGap string // directory of the mirror that lies in a gap
 	rootSeen := false
 	var unseenDir string // directory whose listing home could not read
 	var inUnseen bool
-	return snapshot.Lockstep(snapshot.Entries(stream), pathRows(paths),
+	return snapshot.Lockstep(snapshot.Items(stream), pathRows(paths),
 		func(path string, e *snapshot.Entry, hasE bool, r *pathRow, hasRow bool) error {
 			if err := errors.Join(ctx.Err(), u.packs.there()); err != nil {
 				return err
 			}
-			if !hasE {
-				hidden := !rootSeen || gap != nil && gap.Covers(path) || inUnseen && snapshot.Under(path, unseenDir)
-				if hidden {
+			named := hasE && e.Gone != snapshot.Here
+			if named {
+				graves.Add(e)
+			}
+			if !hasE || named {
+				covered := gap != nil && gap.Covers(path)
+				if covered && hasRow && r.row.Kind == uint8(disk.KindDir) && (inGap == "" || !snapshot.Under(path, inGap)) {
+					inGap = path
+				}
+				covered = covered || inGap != "" && snapshot.Under(path, inGap)
+				hidden := !rootSeen || covered && !named || inUnseen && snapshot.Under(path, unseenDir)
+				if hidden || !hasRow {
 					return nil
 				}
-				return fn(path, nil, &r.row)
+				return fn(path, nil, &r.row, graves.Over(path))
 			}
 			rootSeen = rootSeen || path == ""
 			if e.Unseen && e.Kind == disk.KindDir && !(inUnseen && snapshot.Under(path, unseenDir)) {
 				unseenDir, inUnseen = path, true
 			}
 			if !hasRow {
-				return fn(path, e, nil)
+				return fn(path, e, nil, snapshot.Here)
 			}
-			return fn(path, e, &r.row)
+			return fn(path, e, &r.row, snapshot.Here)
 		},
 		func(err error) error {
 			if !errors.As(err, &gap) {

@@ -29,7 +29,7 @@ type settings struct {
 	RouteName string            `toml:"route_name"`
 	Created   time.Time         `toml:"created"`
 	Name      string            `toml:"name" comment:"What home calls this vault."`
-	Deletions Deletions         `toml:"deletions" comment:"What wl unpack does with files that are gone at home: ask, keep or apply.\nWhat leaves the mirror stays in older snapshots. --deletions overrides this for one run."`
+	Deletions Deletions         `toml:"deletions" comment:"What wl unpack does with files that are gone at home: ask, keep, confirmed (what home\nhas confirmed) or apply (what nobody has decided there, too). What home keeps or excludes stays in any case.\nWhat leaves the mirror stays in older snapshots. --deletions overrides this for one run."`
 	Trees     map[string]string `toml:"trees" comment:"Trees that lie elsewhere than in a directory of their name beside this one's .wl, for example\nphotos = \"/mnt/second-disk/photos\"\nTo move a tree by hand, move its directory with everything in it, its own .wl included, then write it here."`
 
 	id wire.RouteID
@@ -95,10 +95,10 @@ func readSettings(root disk.FS, path string) (settings, error) {
 
 func parseDeletions(s string) (Deletions, error) {
 	switch d := Deletions(s); d {
-	case DeletionsAsk, DeletionsKeep, DeletionsApply:
+	case DeletionsAsk, DeletionsKeep, DeletionsConfirmed, DeletionsApply:
 		return d, nil
 	}
-	return "", exit.Errorf(exit.Usage, "deletions: %q is none of ask, keep, apply", s)
+	return "", exit.Errorf(exit.Usage, "deletions: %q is none of ask, keep, confirmed, apply", s)
 }
 
 // treeHere checks the name of a tree, which comes from a drive and becomes a directory of the vault.
