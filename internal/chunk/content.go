@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math/bits"
-
-	"lukechampine.com/blake3/guts"
 )
 
 // ContentHash is the BLAKE3-256 of the whole logical content of a file, holes
@@ -33,98 +30,25 @@ func ParseContentHash(s string) (ContentHash, error) {
 // SumContent is the content hash of content held in memory.
 func SumContent(p []byte) ContentHash { return ContentHash(sum256(p)) }
 
-// ContentHasher computes the ContentHash of a file written to it.
+// ContentHasher computes the ContentHash of a file written to it. Holes are
+// written by Zeros.
 //
-// BLAKE3 is a binary tree over leaves of 1 KiB; a complete subtree of 2^n
-// leaves enters the rest by its chaining value alone. The number of a leaf
-// enters its own value, so zeros at one offset do not hash as zeros at another,
-// and what a hole contributes cannot be worked out from its length. But it
-// never changes: the values of subtrees of zeros are constants, and those of
-// the first terabytes come with the program (see zeros.go).
-type ContentHasher struct {
-	// stack[i] is a subtree of 2^i leaves that waits for its right neighbour,
-	// where bit i of leaves is set: the highest is the leftmost.
-	stack  [64][8]uint32
-	leaves uint64 // in the stack
-	buf    [groupSize]byte
-	n      int // of buf; what is in there may yet be the end of the content
-}
-
-// Leaves are hashed in groups, side by side in one vector.
-const (
-	leafSize    = guts.ChunkSize
-	groupHeight = 4
-	groupSize   = leafSize << groupHeight
-)
+// The number of a leaf enters its own value, so zeros at one offset do not hash
+// as zeros at another, and what a hole contributes cannot be worked out from its
+// length. But it never changes: the values of subtrees of zeros are constants,
+// and those of the first 1.25 TiB come with the program.
+type ContentHasher struct{ hasher }
 
 // NewContentHasher returns a hasher of no content yet.
 func NewContentHasher() *ContentHasher { return &ContentHasher{} }
 
-// Reset forgets what was written, to use the memory again.
-func (h *ContentHasher) Reset() { h.leaves, h.n = 0, 0 }
-
-// Write never fails.
-func (h *ContentHasher) Write(p []byte) (int, error) {
-	written := len(p)
-	if h.n > 0 {
-		k := copy(h.buf[h.n:], p)
-		h.n += k
-		p = p[k:]
-	}
-	if len(p) == 0 {
-		return written, nil
-	}
-	h.flush()
-	for len(p) > groupSize { // one that ends the content is not hashed before its time
-		h.push(groupValue((*[groupSize]byte)(p), h.leaves), groupHeight)
-		p = p[groupSize:]
-	}
-	h.n = copy(h.buf[:], p)
-	return written, nil
-}
-
 // Sum returns the hash of what was written since the last Reset. More may be
 // written afterwards.
-func (h *ContentHasher) Sum() (sum ContentHash) {
-	node := guts.CompressBuffer(&h.buf, h.n, &guts.IV, h.leaves, 0)
-	for rest := h.leaves; rest != 0; rest &= rest - 1 {
-		left := h.stack[bits.TrailingZeros64(rest)]
-		node = guts.ParentNode(left, guts.ChainingValue(node), &guts.IV, 0)
-	}
-	node.Flags |= guts.FlagRoot
-	words := guts.CompressNode(node)
-	for i := range sum {
-		sum[i] = byte(words[i/4] >> (i % 4 * 8))
-	}
-	return sum
-}
-
-// flush hashes a full buffer, behind which more has come.
-func (h *ContentHasher) flush() {
-	if h.n == groupSize {
-		h.push(groupValue(&h.buf, h.leaves), groupHeight)
-		h.n = 0
-	}
-}
-
-// push takes a complete subtree of 2^height leaves, behind which more will
-// come, and joins it with those that were waiting for it.
-func (h *ContentHasher) push(value [8]uint32, height int) {
-	i := height
-	for ; h.leaves>>i&1 == 1; i++ {
-		value = guts.ChainingValue(guts.ParentNode(h.stack[i], value, &guts.IV, 0))
-	}
-	h.stack[i] = value
-	h.leaves += 1 << height
-}
-
-func groupValue(p *[groupSize]byte, leaf uint64) [8]uint32 {
-	return guts.ChainingValue(guts.CompressBuffer(p, groupSize, &guts.IV, leaf, 0))
-}
+func (h *ContentHasher) Sum() ContentHash { return ContentHash(h.sum()) }
 
 // zeroValues are the chaining values of subtrees of zeros of zeroSpan bytes,
 // from offset 0 on, 32 bytes each, words little endian. They follow from
-// BLAKE3 alone, and testdata/…: TestZeroValuesAreThoseOfZeros reckons them anew.
+// BLAKE3 alone: TestZeroValuesAreThoseOfZeros works them out anew.
 //
 //go:embed zeros.bin
 var zeroValues string

@@ -12,5 +12,10 @@
 //	             content hash.
 //	Digest       BLAKE3-256 of a file of ours, a pack for example.
 //
+// Of BLAKE3 there are two implementations: one for what is hashed at once and
+// for keys, and the compression of the other under a tree of our own, which can
+// pass over holes and is the faster one for what is long. Tests hold them to
+// each other.
+//
 // Checksum is for the seals of headers, records, tables and envelopes.
 package chunk

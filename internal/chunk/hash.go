@@ -33,26 +33,11 @@ func SumDigest(p []byte) Digest { return Digest(sum256(p)) }
 type Digester struct{ hasher }
 
 // NewDigester returns a digester of nothing yet.
-func NewDigester() *Digester { return &Digester{newHasher()} }
+func NewDigester() *Digester { return &Digester{} }
 
 // Sum returns the digest of what was written since the last Reset. More may
 // be written afterwards.
 func (d *Digester) Sum() Digest { return Digest(d.sum()) }
-
-type hasher struct{ h *blake3.Hasher }
-
-func newHasher() hasher { return hasher{blake3.New()} }
-
-// Write never fails.
-func (h *hasher) Write(p []byte) (int, error) { return h.h.Write(p) }
-
-// Reset forgets what was written, to use the memory again.
-func (h *hasher) Reset() { h.h.Reset() }
-
-func (h *hasher) sum() (out [32]byte) {
-	h.h.Sum(out[:0])
-	return out
-}
 
 // Checksum is BLAKE3-256 in derive-key mode over the parts, one after the
 // other: what seals headers, records, tables and envelopes. The context is a

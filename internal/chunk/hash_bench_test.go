@@ -14,3 +14,23 @@ func BenchmarkID(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkContentHash(b *testing.B) {
+	h := NewContentHasher()
+	p := make([]byte, 1<<20)
+	b.SetBytes(int64(len(p)))
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Write(p)
+	}
+}
+
+func BenchmarkDigest(b *testing.B) {
+	h := NewDigester()
+	p := make([]byte, 1<<20)
+	b.SetBytes(int64(len(p)))
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Write(p)
+	}
+}
