@@ -201,6 +201,9 @@ type ScrubResult struct {
 type Space struct {
 	Mirror, History, Kept, Staging, Foreign int64
 	MirrorFiles, Packs, KeptFiles           int64
+	// Every chunk was checked by its ID at this time or later, unix seconds; 0:
+	// of some that is not known. A rebuilt catalog does not know of any.
+	ReadSince int64
 }
 
 var _ = context.Background

@@ -152,7 +152,7 @@ func (o *overlay) forsake(a *action) error {
 
 // apply enters a finished record into the catalog. It looks at the record and
 // the catalog alone, so that rebuilding gives the rows that were written when
-// the batch was installed. readAt is when the new content was last read.
+// the batch was installed. The new content was read at readAt or later.
 func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 	o, b := newOverlay(s.cat), s.cat.Batch()
 	for i := range rec.acts {
@@ -170,6 +170,9 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 		}
 		if err := o.take(a); err != nil {
 			return err
+		}
+		if c := o.cont[a.cont]; a.fresh && c != nil {
+			c.ReadAt = readAt
 		}
 		switch {
 		case a.kind == actDrop:

@@ -21,6 +21,7 @@ const (
 type Batch struct {
 	s     *Store
 	opts  BatchOptions
+	began int64    // unix seconds: nothing it read was read before
 	look  *overlay // what the catalog will say when the batch is done
 	items []*item
 	dirs  map[pathKey]bool // parents known to be directories when their turn comes
@@ -42,7 +43,7 @@ type item struct {
 
 // NewBatch begins a batch. One batch at a time.
 func (s *Store) NewBatch(o BatchOptions) *Batch {
-	return &Batch{s: s, opts: o, look: newOverlay(s.cat), dirs: map[pathKey]bool{}, seen: map[pathKey]bool{}}
+	return &Batch{s: s, opts: o, began: s.now().Unix(), look: newOverlay(s.cat), dirs: map[pathKey]bool{}, seen: map[pathKey]bool{}}
 }
 
 // Full reports that the batch should be committed before more is added.

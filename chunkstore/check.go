@@ -116,7 +116,8 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 		} else if !ok {
 			missing[c.ID] = true
 		} else if st.Ino != 0 && (st.Ino != c.Ino || c.Kind == index.Pack && !containerInode(c).is(st)) {
-			c.Ino, c.MSec, c.MNsec = st.Ino, st.MTime.Sec, st.MTime.Nsec // the vault was copied to another disk
+			// The vault was copied to another disk, and nothing was read there yet.
+			c.Ino, c.MSec, c.MNsec, c.ReadAt = st.Ino, st.MTime.Sec, st.MTime.Nsec, 0
 			ch.batch().PutContainer(c)
 		}
 		return ch.flush(1000)
@@ -215,6 +216,7 @@ func (s *Store) stillHolds(ctx context.Context, c *index.Container) (bool, error
 	if err := f.SyncFiles([]string{name}); err != nil {
 		return false, err
 	}
+	began := s.now().Unix()
 	sum, err := readSum(ctx, f, name)
 	if err != nil || sum != c.Hash {
 		return false, err
@@ -223,7 +225,7 @@ func (s *Store) stillHolds(ctx context.Context, c *index.Container) (bool, error
 	if err != nil || !found || !inodeOf(st).is(now) {
 		return false, err
 	}
-	c.Ino, c.MSec, c.MNsec = now.Ino, now.MTime.Sec, now.MTime.Nsec
+	c.Ino, c.MSec, c.MNsec, c.ReadAt = now.Ino, now.MTime.Sec, now.MTime.Nsec, began
 	return true, nil
 }
 

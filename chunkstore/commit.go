@@ -38,7 +38,7 @@ func (b *Batch) Commit(ctx context.Context) ([]Result, error) {
 		}
 	}
 	if len(rec.acts) > 0 {
-		errs, err := b.s.install(rec) // steps 4 to 11
+		errs, err := b.s.install(rec, b.began) // steps 4 to 11
 		if err != nil {
 			return nil, err
 		}
@@ -180,8 +180,9 @@ func (b *Batch) giveUpOne(it *item, err error) {
 }
 
 // install makes a record durable, carries it out and enters its rows: steps 4
-// to 11. The errors are one for each action; those were given up.
-func (s *Store) install(rec *record) ([]error, error) {
+// to 11. The errors are one for each action; those were given up. New
+// content was read at readAt or later.
+func (s *Store) install(rec *record, readAt int64) ([]error, error) {
 	if err := s.keptDirs(rec); err != nil { // step 4
 		s.unstageAll(rec)
 		return nil, err
@@ -213,7 +214,7 @@ func (s *Store) install(rec *record) ([]error, error) {
 	if err != nil {
 		return nil, s.spoil(err)
 	}
-	if err := s.apply(rec, void, s.now().Unix()); err != nil { // step 11
+	if err := s.apply(rec, void, readAt); err != nil { // step 11
 		return nil, s.spoil(err)
 	}
 	for i := range void {

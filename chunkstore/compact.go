@@ -315,7 +315,7 @@ func (c *compactor) drop() error {
 			kind: actDrop, old: oldNone, tree: tree, path: x.Name, cont: x.ID, row: x.Kind, node: containerInode(x),
 		})
 	}
-	errs, err := s.install(rec)
+	errs, err := s.install(rec, rec.time)
 	if err != nil {
 		return err
 	}

@@ -157,9 +157,10 @@ func (s *Store) flushPack(h *histPack) error {
 			s.dropPack(h)
 			return fmt.Errorf("%s: %w", h.name, err)
 		}
+		began := s.now().Unix()
 		err = s.checkPack(h, sum)
 		if err == nil {
-			return s.finishPack(h, sum)
+			return s.finishPack(h, sum, began)
 		}
 		if try == assemblies {
 			s.dropPack(h)
@@ -199,7 +200,8 @@ func (s *Store) checkPack(h *histPack, sum pack.Summary) error {
 	return err
 }
 
-func (s *Store) finishPack(h *histPack, sum pack.Summary) error {
+// finishPack puts a pack in its place that was read at readAt.
+func (s *Store) finishPack(h *histPack, sum pack.Summary, readAt int64) error {
 	row := packRow(h.id, extOf(h.kind))
 	name := packName(row)
 	st, err := h.file.Stat()
@@ -215,7 +217,7 @@ func (s *Store) finishPack(h *histPack, sum pack.Summary) error {
 	if err != nil {
 		return err
 	}
-	return s.enterPack(h.id, row, st, sum.Places, s.now().Unix(), false)
+	return s.enterPack(h.id, row, st, sum.Places, readAt, false)
 }
 
 // copyPack writes a pack anew from the one that reads back wrong: its good

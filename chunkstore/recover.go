@@ -344,7 +344,7 @@ func (s *Store) enterPack(n index.ContainerID, name string, st disk.Stat, places
 	b := s.cat.Batch()
 	b.PutContainer(index.Container{
 		ID: n, Kind: index.Pack, Name: name, Ino: st.Ino, Size: st.Size,
-		MSec: st.MTime.Sec, MNsec: st.MTime.Nsec, Damaged: damaged,
+		MSec: st.MTime.Sec, MNsec: st.MTime.Nsec, Damaged: damaged, ReadAt: readAt,
 	})
 	for _, p := range places {
 		b.AddPlace(p.ID, index.Place{

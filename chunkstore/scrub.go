@@ -100,14 +100,8 @@ func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64
 	var rows []row
 	var total int64
 	err = sc.s.cat.Containers(func(c index.Container) error {
-		r := row{id: c.ID, size: c.Size}
+		rows = append(rows, row{id: c.ID, size: c.Size, read: c.ReadAt})
 		total += c.Size
-		if part {
-			if r.read, err = sc.readAt(c.ID); err != nil {
-				return err
-			}
-		}
-		rows = append(rows, r)
 		return nil
 	})
 	if err != nil {
@@ -129,27 +123,6 @@ func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64
 		ids = append(ids, r.id)
 	}
 	return ids, total, nil
-}
-
-// readAt is when the first chunk of a container was last read.
-func (sc *scrubber) readAt(id index.ContainerID) (at int64, err error) {
-	stop := fmt.Errorf("stop")
-	err = sc.s.cat.ContainerChunks(id, func(_ int64, cid chunk.ID, _ uint32) error {
-		places, err := sc.s.cat.Places(cid)
-		if err != nil {
-			return err
-		}
-		for _, p := range places {
-			if p.Container == id {
-				at = p.ReadAt
-			}
-		}
-		return stop
-	})
-	if err == stop {
-		err = nil
-	}
-	return at, err
 }
 
 // container checks one container.
@@ -294,6 +267,19 @@ func (sc *scrubber) settle(c index.Container, bad []badChunk) error {
 	return nil
 }
 
+// wasRead notes that all of a container that counts was read: what was found
+// bad counts no more, unless it was too much to be noted.
+func (sc *scrubber) wasRead(id index.ContainerID, bad []badChunk, at int64) error {
+	c, ok, err := sc.s.cat.Container(id)
+	if err != nil || !ok || len(bad) == maxBad {
+		return err
+	}
+	c.ReadAt = at
+	b := sc.s.cat.Batch()
+	b.PutContainer(c)
+	return b.Commit()
+}
+
 // passed reports whether a chunk that could not be read, because the device
 // failed, can be read now.
 func (sc *scrubber) passed(c index.Container, b badChunk) (bool, error) {
@@ -346,8 +332,12 @@ func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
 		if err := sc.table(c, name, tableErr); err != nil {
 			return err
 		}
+		return sc.settle(c, bad) // records that it did not find were not read
 	}
-	return sc.settle(c, bad)
+	if err := sc.settle(c, bad); err != nil {
+		return err
+	}
+	return sc.wasRead(c.ID, bad, now)
 }
 
 // between hashes what lies between two chunks of a plain file: holes, as a rule.
@@ -421,5 +411,8 @@ func (sc *scrubber) plain(c index.Container, name string, file disk.File) error 
 			return sc.mark(c)
 		}
 	}
-	return sc.settle(c, bad)
+	if err := sc.settle(c, bad); err != nil {
+		return err
+	}
+	return sc.wasRead(c.ID, bad, now)
 }

@@ -234,3 +234,78 @@ func TestScrubNamesDamagedRecords(t *testing.T) {
 		}
 	}
 }
+
+// ReadSince is never later than the reading of any chunk that counts.
+func TestReadSinceIsTheOldestReading(t *testing.T) {
+	const begun = 1_800_000_000
+	w := newWorld(t, disktest.NewMem()).open()
+	since := func(want int64) {
+		t.Helper()
+		sp, err := w.s.Space(t.Context())
+		if err != nil || sp.ReadSince != want {
+			t.Fatalf("%d, want %d (%v)", sp.ReadSince, want, err)
+		}
+	}
+	since(0) // there is nothing
+	w.fine(install(dir("")), install(w.file("f", random(1, 4500), 10)), install(w.file("empty", nil, 10)))
+	since(begun) // assembled, and read back
+	w.later = 100
+	w.put(random(3, 900), chunk.Data)
+	if err := w.s.FlushHistory(); err != nil {
+		t.Fatal(err)
+	}
+	w.fine(install(w.file("g", random(2, 3000), 10)))
+	since(begun)
+	w.later = 200
+	w.scrub(ScrubOptions{Quick: true})
+	since(begun)
+	w.scrub(ScrubOptions{Fraction: 0.01}) // the file that was read longest ago
+	since(begun + 100)
+	w.later = 300
+	w.scrub(ScrubOptions{})
+	since(begun + 300)
+
+	// A file that others touched is read; so is what scrubbing puts right.
+	w.later = 400
+	if err := w.fs.SetMeta("a/f", disk.Meta{Mode: 0o644, MTime: disk.Time{Sec: 77}}, disk.MetaOptions{Mode: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.CheckMirror(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	since(begun + 300)
+
+	// A rebuilt catalog knows of no reading, until all of it is read.
+	if err := w.s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	since(0)
+	w.scrub(ScrubOptions{Fraction: 0.1})
+	since(0)
+	w.scrub(ScrubOptions{})
+	since(begun + 400)
+}
+
+// What is not found in a pack whose table is damaged was not read.
+func TestADamagedPackIsNotReadByScrubbing(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	w.put(random(3, 900), chunk.Data)
+	if err := w.s.FlushHistory(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range all(t, w.fs, packsDir) {
+		st, err := w.fs.Stat(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Kind == disk.KindFile {
+			rot(t, w.fs, n, st.Size-100)
+		}
+	}
+	w.later = 50
+	w.s.handles.closeAll()
+	w.scrub(ScrubOptions{})
+	if sp, err := w.s.Space(t.Context()); err != nil || sp.ReadSince > 1_800_000_000 {
+		t.Fatal(sp.ReadSince, err)
+	}
+}

@@ -16,6 +16,9 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if c.Size > 0 {
+			sp.read(c.ReadAt)
+		}
 		switch c.Kind {
 		case index.Pack:
 			sp.History += c.Size
@@ -43,6 +46,7 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 	if err != nil {
 		return sp, err
 	}
+	sp.ReadSince = max(0, sp.ReadSince)
 	for _, sh := range s.shelves {
 		if err := addTree(ctx, sh.fs, sh.store+"/foreign", &sp.Foreign); err != nil {
 			return sp, err
@@ -71,6 +75,18 @@ func (s *Store) Missing(trees map[string]int64, history int64) (missing int64, e
 		missing += max(0, n-max(avail, 0))
 	}
 	return missing, nil
+}
+
+// read notes when one container was read; -1 is never.
+func (sp *Space) read(at int64) {
+	switch {
+	case at == 0:
+		sp.ReadSince = -1
+	case sp.ReadSince == 0:
+		sp.ReadSince = at
+	case sp.ReadSince > 0:
+		sp.ReadSince = min(sp.ReadSince, at)
+	}
 }
 
 // addTree adds up the files beneath a directory.

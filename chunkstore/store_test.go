@@ -49,6 +49,7 @@ type world struct {
 	grow  int64 // where files begin to grow
 	piece int   // bytes of a chunk; 0: piece1k
 	ever  drive // chunks of the files made with big
+	later int64 // seconds that the clock has gone on
 }
 
 func newWorld(t testing.TB, fs disk.FS) *world {
@@ -69,7 +70,7 @@ func (w *world) config() Config {
 	return Config{
 		Vault: w.fs, Route: testRoute, IndexDir: w.index, Report: w.rep, PackSize: w.size, GrowFrom: w.grow,
 		Volumes: []Volume{{"a", w.fs, "a", ".wl"}, {"b", w.fs, "b", ".wl"}},
-		Now:     func() time.Time { return time.Unix(1_800_000_000, 0) },
+		Now:     func() time.Time { return time.Unix(1_800_000_000+w.later, 0) },
 	}
 }
 
@@ -299,6 +300,7 @@ func (w *world) rows() map[string]string {
 		w.t.Fatal(err)
 	}
 	for _, c := range cs {
+		c.ReadAt = 0
 		out[fmt.Sprintf("k %d", c.ID)] = fmt.Sprintf("%+v", c)
 		err := cat.ContainerChunks(c.ID, func(off int64, id chunk.ID, n uint32) error {
 			out[fmt.Sprintf("r %d %d", c.ID, off)] = fmt.Sprintf("%v %d", id, n)

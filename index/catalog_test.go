@@ -101,7 +101,7 @@ func (m *catalogModel) change(t *rapid.T, b *Batch) {
 		m.dropPlace(placeRef{id, k})
 	case 4:
 		c := Container{ID: k, Kind: ContainerKind(n%4 + 1), Tree: tree, Name: path, Ino: n, Size: int64(n >> 1), MSec: int64(n),
-			MNsec: int32(n % 1e9), Hash: chunk.SumContent([]byte(path)), Damaged: n%2 == 0, Missing: n%3 == 0}
+			MNsec: int32(n % 1e9), Hash: chunk.SumContent([]byte(path)), ReadAt: int64(n >> 3), Damaged: n%2 == 0, Missing: n%3 == 0}
 		b.PutContainer(c)
 		m.containers[k] = c
 		m.last = max(m.last, k)

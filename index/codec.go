@@ -158,6 +158,7 @@ func (c Container) encode() []byte {
 	w.Varint(c.MSec)
 	w.Uvarint(uint64(c.MNsec))
 	w.Fixed(c.Hash[:])
+	w.Varint(c.ReadAt)
 	return w.Bytes()
 }
 
@@ -171,6 +172,7 @@ func decodeContainer(key, value []byte) (Container, error) {
 	c.Damaged, c.Missing = flags&flagDamaged != 0, flags&flagMissing != 0
 	c.Tree, c.Name = r.String(maxName), r.String(maxName)
 	c.Ino, c.Size, c.MSec, c.MNsec, c.Hash = r.Uvarint(), r.Varint(), r.Varint(), nsec(r), sum(r)
+	c.ReadAt = r.Varint()
 	return c, done(r, "container")
 }
 

@@ -65,6 +65,7 @@ type Container struct {
 	MSec    int64
 	MNsec   int32
 	Hash    chunk.ContentHash // of a plain file; zero if unknown
+	ReadAt  int64             // all its chunks that count were checked by their IDs at this time or later, unix seconds; 0: some are only recorded
 	Damaged bool              // a chunk of it failed its check
 	Missing bool              // it is not where this row says
 }
