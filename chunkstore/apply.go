@@ -171,8 +171,10 @@ func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
 		if err := o.take(a); err != nil {
 			return err
 		}
-		if c := o.cont[a.cont]; a.fresh && c != nil {
+		if c := o.cont[a.cont]; c != nil && a.fresh {
 			c.ReadAt = readAt
+		} else if c != nil && a.kind == actGrow && was != nil {
+			c.ReadAt = was.ReadAt // what was there before was read then
 		}
 		switch {
 		case a.kind == actDrop:

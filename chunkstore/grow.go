@@ -113,12 +113,13 @@ func (s *Store) onlyOnDrive(want []placed, size int64) (fresh []placed, err erro
 
 // growth is a growing file that is being written.
 type growth struct {
-	s    *Store
-	v    *volume
-	path string
-	id   index.ContainerID // 0: it has not begun
-	have []placed          // chunks of it that count
-	at   *place            // of one that is completed: what the path shows
+	s     *Store
+	v     *volume
+	path  string
+	id    index.ContainerID // 0: it has not begun
+	have  []placed          // chunks of it that count
+	at    *place            // of one that is completed: what the path shows
+	began int64             // unix seconds: what is added was read back then or later
 }
 
 func (g *growth) name() string { return g.v.shelf.growName(g.id) }
@@ -134,6 +135,7 @@ func (g *growth) name() string { return g.v.shelf.growName(g.id) }
 // A chunk that cannot be read from the drive, or does not read back in five
 // tries, is left out. It returns the bytes that count.
 func (g *growth) write(ctx context.Context, list []placed) (int64, error) {
+	g.began = g.s.now().Unix()
 	f, err := g.open()
 	if err != nil {
 		return 0, noRoom(err)
@@ -239,7 +241,7 @@ func (g *growth) record(f disk.File, gone, grown []placed) error {
 		kind: actGrow, old: oldNone, tree: g.v.Tree, path: g.path, cont: g.id, fresh: len(g.have) == 0,
 		node: inode{st.Ino, endOf(have), st.MTime}, gone: gone, grown: grown,
 	}
-	if _, err := g.s.install(&record{time: g.s.now().Unix(), acts: []action{a}}); err != nil {
+	if _, err := g.s.install(&record{time: g.s.now().Unix(), acts: []action{a}}, g.began); err != nil {
 		return err
 	}
 	g.have = have

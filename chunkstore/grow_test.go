@@ -470,3 +470,24 @@ func TestGrowthIsRefusedWhereNothingMayBe(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }
+
+// What a growing file held before was read when it came, not when it grew.
+func TestGrowingIsNotReading(t *testing.T) {
+	w := growingWorld(t, disktest.NewMem()).open()
+	e := w.big("film", random(7, 20*piece1k), 10)
+	since := func(want int64) {
+		t.Helper()
+		if sp, err := w.s.Space(t.Context()); err != nil || sp.ReadSince != want {
+			t.Fatal(sp.ReadSince, want, err)
+		}
+	}
+	w.load(part(e, 0, 5))
+	w.growTo(e, part(e, 0, 5))
+	since(1_800_000_000)
+	w.later = 60
+	w.load(part(e, 5, 9))
+	w.growTo(e, part(e, 0, 9))
+	since(1_800_000_000)
+	w.scrub(ScrubOptions{})
+	since(1_800_000_060)
+}
