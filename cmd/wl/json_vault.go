@@ -240,6 +240,7 @@ type vaultForm struct {
 	ReceiptTime   time.Time      `json:"receipt_time,omitzero"`
 	WantedChunks  int64          `json:"wanted_chunks"`
 	AwaitedChunks int64          `json:"awaited_chunks"`
+	ReadSince     time.Time      `json:"read_since,omitzero"`
 	MirrorBytes   int64          `json:"mirror_bytes"`
 	HistoryBytes  int64          `json:"history_bytes"`
 	KeptBytes     int64          `json:"kept_bytes"`
@@ -254,7 +255,7 @@ func vaultItem(r vault.StatusResult) vaultForm {
 	return vaultForm{
 		pathForm: pathOf(r.Path), Route: textOf(r.Route), RouteID: r.RouteID,
 		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
-		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
+		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, ReadSince: stamp(r.ReadSince),
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
 		Room: roomOf(r.Room), FreeBytes: r.Free, TotalBytes: r.Total,
 	}

@@ -128,7 +128,7 @@ func newReceipt(number uint64) *Receipt {
 		},
 		Wants:     []Want{{chunk.ID{9}, chunk.Data}, {chunk.ID{3}, chunk.Stream}, {chunk.ID{9}, chunk.Data}},
 		Condemned: []chunk.ID{{7}, {5}, {7}},
-		Awaited:   12, HighestSnapshot: 9, NewestArrived: 4, Free: 1 << 40, Total: 1 << 45,
+		Awaited:   12, HighestSnapshot: 9, NewestArrived: 4, ReadSince: testTime.AddDate(0, -1, 0), Free: 1 << 40, Total: 1 << 45,
 	}
 }
 

@@ -61,7 +61,10 @@ type Receipt struct {
 	Awaited         uint64 // chunks lacking that a shipment still out may bring
 	HighestSnapshot uint64
 	NewestArrived   uint64
-	Free, Total     int64
+	// ReadSince: every chunk that the vault has was checked by its ID, there, at
+	// this time or later. Zero: of some that is not known.
+	ReadSince   time.Time
+	Free, Total int64
 }
 
 // EncodeReceipt returns the sealed receipt. It puts the lists into their
@@ -79,6 +82,7 @@ func EncodeReceipt(r *Receipt) ([]byte, error) {
 	w.Uvarint(r.HighestSnapshot)
 	w.Uvarint(r.NewestArrived)
 	w.Uvarint(r.Awaited)
+	writeTime(&w, r.ReadSince)
 	w.Uvarint(uint64(r.Free))
 	w.Uvarint(uint64(r.Total))
 	taken := slices.SortedFunc(slices.Values(r.Taken), compareTaken)
@@ -144,6 +148,7 @@ func decodeReceipt(b []byte) (*Receipt, error) {
 	copy(rc.Epoch[:], r.Fixed(len(rc.Epoch)))
 	rc.Number, rc.Time = r.Uvarint(), readTime(r)
 	rc.HighestSnapshot, rc.NewestArrived, rc.Awaited = r.Uvarint(), r.Uvarint(), r.Uvarint()
+	rc.ReadSince = readTime(r)
 	rc.Free, rc.Total = readInt64(r), readInt64(r)
 	if n := r.Count(maxTaken, minTakenBytes); n > 0 {
 		rc.Taken = make([]Taken, n)

@@ -225,14 +225,15 @@ type StatusResult struct {
 	Snapshots []SnapshotInfo // oldest first
 	Receipt   uint64         // newest receipt written
 	ReceiptAt time.Time
-	Wants     int64 // chunks wanted from home
-	Awaited   int64 // chunks lacking that a shipment still out may bring (as of the newest receipt)
-	Mirror    int64 // bytes of plain files
-	History   int64 // packs of the history
-	Kept      int64 // old versions kept whole
-	Staging   int64 // files growing
-	Foreign   int64 // somebody else's files moved aside
-	Room      Room  // what the last unpack had no room for
-	Free      int64 // of the vault's file system
+	Wants     int64     // chunks wanted from home
+	Awaited   int64     // chunks lacking that a shipment still out may bring (as of the newest receipt)
+	Mirror    int64     // bytes of plain files
+	History   int64     // packs of the history
+	Kept      int64     // old versions kept whole
+	Staging   int64     // files growing
+	Foreign   int64     // somebody else's files moved aside
+	Room      Room      // what the last unpack had no room for
+	ReadSince time.Time // every chunk was read at this time or later; zero: of some that is not known
+	Free      int64     // of the vault's file system
 	Total     int64
 }

@@ -56,12 +56,16 @@ func (u *unpacking) ownState() (*ownState, error) {
 }
 
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
-func (u *unpacking) writeReceipt(context.Context) error {
+func (u *unpacking) writeReceipt(ctx context.Context) error {
 	wants, total, err := u.v.wants()
 	if err != nil {
 		return err
 	}
 	u.result.Wants, u.result.Awaited = total, int64(u.arrivals.awaited)
+	since, err := u.v.readSince(ctx)
+	if err != nil {
+		return err
+	}
 	r := &courier.Receipt{
 		Route:         u.v.id,
 		VaultName:     u.v.Name,
@@ -72,6 +76,7 @@ func (u *unpacking) writeReceipt(context.Context) error {
 		Wants:         wants,
 		Awaited:       u.arrivals.awaited,
 		NewestArrived: u.arrivals.newest,
+		ReadSince:     since,
 	}
 	if head, ok := u.v.commits.newest(); ok {
 		r.HighestSnapshot = head.number
@@ -113,4 +118,13 @@ func (u *unpacking) taken() []courier.Taken {
 	return slices.SortedFunc(maps.Values(all), func(a, b courier.Taken) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), bytes.Compare(a.Shipment[:], b.Shipment[:]))
 	})
+}
+
+// readSince is the time at which, or after which, every chunk in the vault was read; zero where that is not known of all.
+func (v *vault) readSince(ctx context.Context) (time.Time, error) {
+	space, err := v.store.Space(ctx)
+	if err != nil || space.ReadSince == 0 {
+		return time.Time{}, err
+	}
+	return time.Unix(space.ReadSince, 0), nil
 }

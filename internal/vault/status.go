@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Status says how a vault stands.
@@ -43,6 +44,9 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	result.Staging, result.Foreign = space.Staging, space.Foreign
 	if result.Room, err = v.roomLacking(); err != nil {
 		return result, err
+	}
+	if space.ReadSince != 0 {
+		result.ReadSince = time.Unix(space.ReadSince, 0)
 	}
 	free, err := v.root.Free()
 	if err != nil {

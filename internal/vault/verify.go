@@ -56,12 +56,12 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 		return result, err
 	}
 	result.Wants = total
-	return result, v.rememberWants(wants, a)
+	return result, v.rememberWants(ctx, wants, a)
 }
 
 // rememberWants writes a receipt where the wants have changed: a catalog that is lost before the next unpack would not
 // know which places have been found bad.
-func (v *vault) rememberWants(wants []courier.Want, a *arrivals) error {
+func (v *vault) rememberWants(ctx context.Context, wants []courier.Want, a *arrivals) error {
 	newest, highest, err := newestReceipt(v.root, v.id, v.rep)
 	if err != nil || newest == nil {
 		return err
@@ -72,7 +72,12 @@ func (v *vault) rememberWants(wants []courier.Want, a *arrivals) error {
 	if slices.Equal(told, wants) {
 		return nil
 	}
+	since, err := v.readSince(ctx)
+	if err != nil {
+		return err
+	}
 	next := *newest
+	next.ReadSince = since
 	next.Number = highest + 1
 	next.Time = time.Now()
 	next.Wants = wants
