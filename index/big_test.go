@@ -89,7 +89,7 @@ func TestMillions(t *testing.T) {
 		var ids []chunk.ID
 		for i := range n {
 			if ids = append(ids, id(i)); len(ids) == 65536 || i == n-1 {
-				check(l.MarkHeld(ids))
+				check(l.MarkHeld(1, ids))
 				ids = ids[:0]
 			}
 		}

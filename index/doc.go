@@ -35,8 +35,9 @@
 //
 // # Ledger
 //
-//	'c' ID[32]      flags (bit 0: held), then the ordinals of the shipments that
-//	                carry it, as uvarints, ascending; a held chunk has none
+//	'c' ID[32]      flags (bit 0: held), then uvarints: of a held chunk, the number
+//	                of the receipt it became held by; of others, the ordinals of
+//	                the shipments that carry it, ascending
 //	'g'             generation, u64
 //	'm' key         small facts of the caller's
 //

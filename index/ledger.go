@@ -62,30 +62,38 @@ func (l *Ledger) Close() error { return l.s.close(nil) }
 
 // ledgerRow is the value of a 'c' row.
 type ledgerRow struct {
-	held bool
-	ords []uint32 // ascending, without repetition
+	held uint64   // number of the receipt that it became held by; 0: it is not
+	ords []uint32 // ascending, without repetition; none if held
 }
 
 func decodeLedgerRow(b []byte, ords []uint32) (r ledgerRow, err error) {
+	bad := func(what string) error { return fmt.Errorf("ledger row %x: %s: %w", b, what, ErrRow) }
 	if len(b) == 0 || b[0] > 1 {
-		return r, fmt.Errorf("ledger row %x: %w", b, ErrRow)
+		return r, bad("flags")
 	}
-	r = ledgerRow{held: b[0] == 1, ords: ords[:0]}
-	for b = b[1:]; len(b) > 0; {
-		v, n := binary.Uvarint(b)
+	rest := b[1:]
+	if b[0] == 1 {
+		v, n := binary.Uvarint(rest)
+		if n != len(rest) || v == 0 {
+			return r, bad("receipt")
+		}
+		return ledgerRow{held: v, ords: ords[:0]}, nil
+	}
+	for r.ords = ords[:0]; len(rest) > 0; {
+		v, n := binary.Uvarint(rest)
 		if n <= 0 || v > 1<<32-1 {
-			return r, fmt.Errorf("ledger row: ordinal %x: %w", b, ErrRow)
+			return r, bad("ordinal")
 		}
 		r.ords = append(r.ords, uint32(v))
-		b = b[n:]
+		rest = rest[n:]
 	}
 	return r, nil
 }
 
 // encode returns nil for a row that says nothing.
 func (r ledgerRow) encode() []byte {
-	if r.held {
-		return []byte{1}
+	if r.held != 0 {
+		return binary.AppendUvarint([]byte{1}, r.held)
 	}
 	if len(r.ords) == 0 {
 		return nil
@@ -101,40 +109,64 @@ func chunkKey(prefix byte, id chunk.ID) []byte {
 	return append(append(make([]byte, 0, 1+len(id)+8), prefix), id[:]...)
 }
 
-// Known says whether id is held, else whether it is aboard a shipment for
-// which live says yes.
-func (l *Ledger) Known(id chunk.ID, live func(ord uint32) bool) (State, error) {
+// Standing is all that the ledger knows of a chunk.
+type Standing struct {
+	Receipt   uint64   // number of the receipt by which it became held; 0: it is not
+	Shipments []uint32 // ordinals of those that carry it, ascending; none if it is held
+}
+
+// State says whether the chunk is held, else whether it is aboard a shipment
+// for which live says yes.
+func (s Standing) State(live func(ord uint32) bool) State {
+	switch {
+	case s.Receipt != 0:
+		return Held
+	case slices.ContainsFunc(s.Shipments, live):
+		return Aboard
+	}
+	return None
+}
+
+// Standing returns what is known of id.
+func (l *Ledger) Standing(id chunk.ID) (Standing, error) {
 	v, err := l.s.get(chunkKey('c', id))
 	if err != nil || v == nil {
-		return None, err
+		return Standing{}, err
 	}
 	r, err := decodeLedgerRow(v, nil)
-	switch {
-	case err != nil:
+	return Standing{r.held, r.ords}, err
+}
+
+// Known is the State of id.
+func (l *Ledger) Known(id chunk.ID, live func(ord uint32) bool) (State, error) {
+	s, err := l.Standing(id)
+	if err != nil {
 		return None, err
-	case r.held:
-		return Held, nil
-	case slices.ContainsFunc(r.ords, live):
-		return Aboard, nil
 	}
-	return None, nil
+	return s.State(live), nil
 }
 
 // AddAboard notes that the shipment ord carries ids. What is held stays held.
 func (l *Ledger) AddAboard(ord uint32, ids []chunk.ID) error {
 	return l.change(ids, func(r *ledgerRow) (lost bool) {
-		if i, found := slices.BinarySearch(r.ords, ord); !found && !r.held {
+		if i, found := slices.BinarySearch(r.ords, ord); !found && r.held == 0 {
 			r.ords = slices.Insert(r.ords, i, ord)
 		}
 		return false
 	})
 }
 
-// MarkHeld notes that the vault has acknowledged ids, and forgets which
-// shipments carried them.
-func (l *Ledger) MarkHeld(ids []chunk.ID) error {
+// MarkHeld notes that the vault has acknowledged ids by the receipt of this
+// number, which is not 0, and forgets which shipments carried them. What was
+// held before stays held by the receipt that said so first.
+func (l *Ledger) MarkHeld(receipt uint64, ids []chunk.ID) error {
+	if receipt == 0 {
+		return fmt.Errorf("held by receipt 0: %w", ErrRow)
+	}
 	return l.change(ids, func(r *ledgerRow) (lost bool) {
-		r.held = true
+		if r.held == 0 {
+			*r = ledgerRow{held: receipt}
+		}
 		return false
 	})
 }
@@ -157,7 +189,7 @@ func (l *Ledger) DropAboard(ord uint32, ids []chunk.ID) error {
 		if found {
 			r.ords = slices.Delete(r.ords, i, i+1)
 		}
-		return found && !r.held
+		return found && r.held == 0
 	})
 }
 
@@ -254,7 +286,7 @@ func (l *Ledger) Count() (held, aboard int64, err error) {
 	var ords []uint32
 	err = l.s.each([]byte{'c'}, func(_, v []byte) error {
 		r, err := decodeLedgerRow(v, ords)
-		if r.held {
+		if r.held != 0 {
 			held++
 		} else {
 			aboard++

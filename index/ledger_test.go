@@ -56,13 +56,13 @@ func openLedger(t rapid.TB, dir string, wantFresh bool) *Ledger {
 
 // ledgerModel is what a ledger should say.
 type ledgerModel struct {
-	held   map[int]bool
+	held   map[int]uint64
 	aboard map[int]map[uint32]bool
 	meta   map[string]string
 }
 
 func (m *ledgerModel) known(id int, live func(uint32) bool) State {
-	if m.held[id] {
+	if m.held[id] != 0 {
 		return Held
 	}
 	for ord := range m.aboard[id] {
@@ -79,7 +79,7 @@ func TestLedgerIsAMap(t *testing.T) {
 		dir := s.dir()
 		l := openLedger(t, dir, true)
 		defer func() { l.Close() }()
-		m := ledgerModel{map[int]bool{}, map[int]map[uint32]bool{}, map[string]string{}}
+		m := ledgerModel{map[int]uint64{}, map[int]map[uint32]bool{}, map[string]string{}}
 		const chunks = 12
 		drawIDs := func(t *rapid.T) []int {
 			return rapid.SliceOfN(rapid.IntRange(0, chunks-1), 0, 8).Draw(t, "ids") // repeats wanted
@@ -103,7 +103,7 @@ func TestLedgerIsAMap(t *testing.T) {
 				ids, ord := drawIDs(t), drawOrd(t)
 				step(t, func() error { return l.AddAboard(ord, tids(ids...)) }, false)
 				for _, id := range ids {
-					if m.held[id] {
+					if m.held[id] != 0 {
 						continue
 					}
 					if m.aboard[id] == nil {
@@ -113,10 +113,12 @@ func TestLedgerIsAMap(t *testing.T) {
 				}
 			},
 			"held": func(t *rapid.T) {
-				ids := drawIDs(t)
-				step(t, func() error { return l.MarkHeld(tids(ids...)) }, false)
+				ids, receipt := drawIDs(t), rapid.SampledFrom([]uint64{1, 2, 127, 128, 1 << 62}).Draw(t, "receipt")
+				step(t, func() error { return l.MarkHeld(receipt, tids(ids...)) }, false)
 				for _, id := range ids {
-					m.held[id] = true
+					if m.held[id] == 0 {
+						m.held[id] = receipt
+					}
 					delete(m.aboard, id)
 				}
 			},
@@ -171,6 +173,9 @@ func TestLedgerIsAMap(t *testing.T) {
 						if want := m.known(id, live); got != want {
 							t.Fatalf("chunk %d: %v, want %v", id, got, want)
 						}
+					}
+					if s, err := l.Standing(tid(id)); err != nil || s.Receipt != m.held[id] || len(s.Shipments) != len(m.aboard[id]) {
+						t.Fatalf("chunk %d: %+v, %v; held by %d, aboard %v", id, s, err, m.held[id], m.aboard[id])
 					}
 					switch m.known(id, all) {
 					case Held:

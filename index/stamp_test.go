@@ -35,7 +35,7 @@ func closedLedger(t *testing.T, dir string) {
 	t.Helper()
 	l := openLedger(t, dir, true)
 	must(t, l.AddAboard(1, tids(1, 2, 3)))
-	must(t, l.MarkHeld(tids(1)))
+	must(t, l.MarkHeld(1, tids(1)))
 	must(t, l.Close())
 	// Twice, so that there is a table whose hash was kept over a session.
 	l = openLedger(t, dir, false)
@@ -221,12 +221,12 @@ func TestAKilledProcessLeavesItFresh(t *testing.T) {
 func TestAFailedWriteLeavesNoStamp(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir, true)
-	must(t, l.MarkHeld(tids(1)))
+	must(t, l.MarkHeld(1, tids(1)))
 	l.s.fail(errors.New("a disk error"))
 	if _, err := l.Known(tid(1), nil); !errors.Is(err, ErrFailed) {
 		t.Fatalf("a failed index answers: %v", err)
 	}
-	if err := l.MarkHeld(tids(2)); !errors.Is(err, ErrFailed) {
+	if err := l.MarkHeld(1, tids(2)); !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
 	}
 	if err := l.Close(); !errors.Is(err, ErrFailed) {
@@ -242,7 +242,7 @@ func TestAPanicOfBadgerIsAnError(t *testing.T) {
 	if _, err := l.Known(tid(1), nil); err == nil {
 		t.Fatal("no error")
 	}
-	if err := l.MarkHeld(tids(1)); !errors.Is(err, ErrFailed) {
+	if err := l.MarkHeld(1, tids(1)); !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
 	}
 	l.s.db = db
@@ -254,7 +254,7 @@ func TestAPanicOfBadgerIsAnError(t *testing.T) {
 func TestABadgerThatNeverClosesIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir, true)
-	must(t, l.MarkHeld(tids(1)))
+	must(t, l.MarkHeld(1, tids(1)))
 	release, shut := make(chan struct{}), l.s.shut
 	closed := make(chan struct{})
 	l.s.shut = func() error { defer close(closed); <-release; return shut() }
@@ -278,7 +278,7 @@ func (deadDisk) Create(string, uint32) (disk.File, error) { return nil, syscall.
 func TestABadgerOnADeadDiskIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir, true)
-	must(t, l.MarkHeld(tids(1)))
+	must(t, l.MarkHeld(1, tids(1)))
 	release, shut := make(chan struct{}), l.s.shut
 	closed := make(chan struct{})
 	l.s.shut = func() error { defer close(closed); <-release; return shut() }
@@ -319,7 +319,7 @@ func TestWithoutRoomNothingIsWritten(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir, true)
 	l.s.fs = noRoom{l.s.fs}
-	if err := l.MarkHeld(tids(1)); !errors.Is(err, ErrNoRoom) {
+	if err := l.MarkHeld(1, tids(1)); !errors.Is(err, ErrNoRoom) {
 		t.Fatal(err)
 	}
 	if err := l.Close(); !errors.Is(err, ErrNoRoom) {

@@ -139,11 +139,15 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 				}
 			}
 		}
-		states := func() (out []index.State) {
+		type state struct {
+			index.State
+			receipt uint64 // by which it became held
+		}
+		states := func() (out []state) {
 			for i := range ids {
-				st, err := b.ledger.Known(idOf(i), f.live(0))
+				st, err := b.ledger.Standing(idOf(i))
 				must(t, err)
-				out = append(out, st)
+				out = append(out, state{st.State(f.live(0)), st.Receipt})
 			}
 			return out
 		}

@@ -146,7 +146,7 @@ func (s *site) keepReceipt(name string, data []byte) error {
 // superseded: a receipt of an epoch that is over; what it acknowledged is no longer counted on.
 func (b *books) apply(r *courier.Receipt, superseded bool) error {
 	for i := range r.Taken {
-		if err := b.applyTaken(&r.Taken[i], superseded); err != nil {
+		if err := b.applyTaken(r, &r.Taken[i], superseded); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (b *books) apply(r *courier.Receipt, superseded bool) error {
 	return nil
 }
 
-func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
+func (b *books) applyTaken(r *courier.Receipt, t *courier.Taken, superseded bool) error {
 	before, seen := b.acks[t.Shipment]
 	if seen && before.All {
 		return nil
@@ -205,7 +205,7 @@ func (b *books) applyTaken(t *courier.Taken, superseded bool) error {
 		if superseded {
 			back, held = append(back, held...), nil
 		}
-		if err := errors.Join(b.ledger.MarkHeld(held), b.ledger.DropAboard(sh.ord, back)); err != nil {
+		if err := errors.Join(b.ledger.MarkHeld(r.Number, held), b.ledger.DropAboard(sh.ord, back)); err != nil {
 			return err
 		}
 	}
