@@ -11,9 +11,11 @@ import (
 // permissions (4 read, 2 write, 1 execute), u32 id.
 const (
 	aclPrefix   = "system.posix_acl_" // access, default
+	aclAccess   = aclPrefix + "access"
 	aclHeader   = 4
 	aclEntry    = 8
 	aclTagOwner = 1 // the owner of the file
+	aclTagGroup = 4 // its group
 )
 
 // GrantOwner returns attributes whose access lists give the owner these
@@ -40,6 +42,26 @@ func GrantOwner(xattrs []Xattr, perm uint16) []Xattr {
 		}
 	}
 	return out
+}
+
+// modeWithoutList is the mode of an entry until its access list is set, which
+// then sets the mode, or for good where no list can be set. With a list the
+// group's bits of a mode are what any entry of it may have at most; without one
+// they are what the group has, which may be less.
+func modeWithoutList(mode uint32, xattrs []Xattr) uint32 {
+	for _, x := range xattrs {
+		if x.Name != aclAccess {
+			continue
+		}
+		group := uint32(0)
+		for at := aclHeader; at+aclEntry <= len(x.Value); at += aclEntry {
+			if binary.LittleEndian.Uint16(x.Value[at:]) == aclTagGroup {
+				group = uint32(binary.LittleEndian.Uint16(x.Value[at+2:])) & 7
+			}
+		}
+		return mode&^0o070 | mode&(group<<3)
+	}
+	return mode
 }
 
 // Trusted tells whether programs or the kernel trust an attribute: whoever

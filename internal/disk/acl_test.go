@@ -2,6 +2,10 @@ package disk
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -36,6 +40,41 @@ func TestGrantOwnerGivesTheOwnerAloneMore(t *testing.T) {
 			if !bytes.Equal(c.have, before) || !bytes.Equal(have[1].Value, before) {
 				t.Errorf("%s: what was given was changed", name)
 			}
+		}
+	}
+}
+
+// The mode of a file with an access list gives the group what the list gives
+// anybody. Where the list cannot be set, the group must not get that.
+func TestARefusedAccessListGivesTheGroupNoMore(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no POSIX access lists here")
+	}
+	path := t.TempDir()
+	d, err := Dir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := os.WriteFile(filepath.Join(path, "f"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A named user and no mask: no kernel takes that.
+	refused := []Xattr{{aclAccess, acl(1, 6, 2, 7, 4, 4, 32, 0)}}
+	err = d.SetMeta("f", Meta{Mode: 0o670, Xattrs: refused}, MetaOptions{Mode: true})
+	var failed *MetaError
+	if !errors.As(err, &failed) || len(failed.Problems) != 1 || failed.Problems[0].What != aclAccess {
+		t.Fatalf("error %v", err)
+	}
+	if st, err := d.Stat("f"); err != nil || st.Mode != 0o640 {
+		t.Errorf("mode %o, %v", st.Mode, err)
+	}
+	for _, c := range []struct {
+		mode, want uint32
+		list       []byte
+	}{{0o670, 0o600, nil}, {0o750, 0o750, acl(4, 7)}, {0o2775, 0o2755, acl(4, 5)}} {
+		if got := modeWithoutList(c.mode, []Xattr{{aclAccess, c.list}}); got != c.want {
+			t.Errorf("%o becomes %o, want %o", c.mode, got, c.want)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (d *dir) SetMeta(name string, m Meta, o MetaOptions) error {
 		}))
 	}
 	if o.Mode && h.kind != KindSymlink {
-		mode := m.Mode & 0o7777
+		mode := modeWithoutList(m.Mode&0o7777, m.Xattrs)
 		if h.kind != KindDir && !(o.Privileged && owned) {
 			mode &^= modePrivileged
 		}
