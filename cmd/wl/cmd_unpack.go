@@ -79,7 +79,7 @@ func (s *session) unpack(o vault.UnpackOptions) error {
 	s.sawVault(o.Vault)
 	s.Summary("unpack", unpackSummary(r))
 	tellUnpacked(s, r)
-	return end(r.Damaged > 0, !r.Complete())
+	return end(r.Damaged > 0, !r.Complete() || r.Receipt > 0 && !r.Told)
 }
 
 func tellUnpacked(s *session, r vault.UnpackResult) {
@@ -102,7 +102,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("%s that somebody else wrote stood in the way: moved to .wl/foreign, unharmed.", files(r.Foreign))
 	}
 	if r.NotKept > 0 {
-		s.Info("%s, which a mirror does not make, in the snapshot alone: sockets and devices.", report.Count(r.NotKept, "special file"))
+		s.Info("In the snapshot alone, because a mirror makes no sockets and devices: %s.", report.Count(r.NotKept, "special file"))
 	}
 	if r.HistoryTotal > 0 {
 		s.Info("History takes %s: old versions, and the snapshots' lists of files.", report.Size(r.HistoryTotal))

@@ -122,7 +122,7 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 
 	result := InitResult{Path: path, Route: s.RouteName, RouteID: s.Route}
 	if _, err := d.WriteReceipt(receipt); err != nil {
-		rep.Warn("the first receipt could not be written onto the drive: %v", err)
+		rep.Warn("the first receipt could not be written onto the drive: %v%s", err, mayWrite(err))
 	} else {
 		result.DriveTold = true
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -90,11 +92,19 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 	}
 	u.result.Receipt = r.Number
 	if _, err := u.courier.WriteReceipt(b); err != nil {
-		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v", err)
+		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v%s", err, mayWrite(err))
 		return nil
 	}
 	u.result.Told = true
 	return nil
+}
+
+// mayWrite says what to do where home's user has made the drive's directories and this user may not write there.
+func mayWrite(err error) string {
+	if !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	return "; give this user the right to write in that directory, which is needed once for each drive and route"
 }
 
 // taken lists the shipments that home may not have seen acknowledged: those of earlier receipts, and of this run.
