@@ -119,7 +119,11 @@ func tellPacked(s *session, r home.PackResult) {
 	drive := driveName(r.DriveLabel, r.DriveID)
 	if r.DryRun {
 		s.Info("Dry run: nothing was written onto the drive.")
-		s.Info("%s, %s, are new or changed and would be read%s.", files(r.ToReadFiles), report.Size(r.ToRead), movedToo(r.Moved))
+		what := "are new or changed and would be read"
+		if r.Rehash {
+			what = "would be read"
+		}
+		s.Info("%s, %s, %s%s.", files(r.ToReadFiles), report.Size(r.ToRead), what, movedToo(r.Moved))
 		if r.RecarriedBytes > 0 {
 			s.Info("About %s more are carried again: they are no longer on this drive, and no receipt says that they arrived.", report.Size(r.RecarriedBytes))
 		}
@@ -151,8 +155,12 @@ func tellPacked(s *session, r home.PackResult) {
 	}
 	tellStopped(s, r.Stopped)
 	tellVanished(s, r)
-	if r.Unseen > 0 {
-		s.Info("%s could not be read and keep the state of the last snapshot.", report.Count(r.Unseen, "entry"))
+	if n := r.Unseen - r.Rotten; n > 0 {
+		s.Info("%s could not be read and keep the state of the last snapshot.", report.Count(n, "entry"))
+	}
+	if r.Rotten > 0 {
+		s.Info("%s changed although size, times and inode are as they were, and %s perhaps rotten: the snapshot keeps what there was. Compare with the vault's; if a change is right: wl pack --accept-changed TREE/PATH",
+			files(r.Rotten), is(r.Rotten))
 	}
 	switch {
 	case r.Pending > 0:

@@ -46,6 +46,7 @@ type packForm struct {
 	DriveID        string        `json:"drive_id"`
 	DriveLabel     string        `json:"drive_label"`
 	DryRun         bool          `json:"dry_run"`
+	Rehash         bool          `json:"rehash"`
 	Snapshot       uint64        `json:"snapshot"`
 	SnapshotID     string        `json:"snapshot_id"`
 	Time           time.Time     `json:"time,omitzero"`
@@ -72,6 +73,7 @@ type packForm struct {
 	PendingBytes   int64         `json:"pending_bytes"`
 	PendingWhy     string        `json:"pending_why"`
 	Unseen         int64         `json:"unseen"`
+	RottenFiles    int64         `json:"rotten_files"`
 	Problems       int64         `json:"problems"`
 	WantsGone      int64         `json:"wants_gone"`
 	Stopped        []stoppedForm `json:"stopped"`
@@ -132,14 +134,14 @@ type stoppedForm struct {
 
 func packSummary(r home.PackResult) packForm {
 	return packForm{
-		Route: r.Route, RouteID: r.RouteID, DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel), DryRun: r.DryRun,
+		Route: r.Route, RouteID: r.RouteID, DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel), DryRun: r.DryRun, Rehash: r.Rehash,
 		Snapshot: r.Snapshot, SnapshotID: r.SnapID, Time: stamp(r.Time), Shipment: r.Shipment, Resumed: r.Resumed,
 		Finished: numbers(r.Finished), Receipts: numbers(r.Receipts), Cleared: r.Cleared, Recarried: r.Recarried, RecarriedBytes: r.RecarriedBytes,
 		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes,
 		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved,
 		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
 		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
-		Unseen: r.Unseen, Problems: r.Problems, WantsGone: r.WantsGone,
+		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems, WantsGone: r.WantsGone,
 		Stopped: listOf(r.Stopped, func(t home.StoppedTree) stoppedForm {
 			return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
 		}),

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,6 +15,8 @@ import (
 
 func goneFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.BoolFlag{Name: "rehash", Usage: "read every file in full, and name what changed although its size, times and inode did not: it is not carried"},
+		&cli.StringSliceFlag{Name: "accept-changed", Usage: "`TREE/PATH` of such a file, or of a directory of such files, whose change is right: carry it"},
 		&cli.StringFlag{Name: "vanished", Usage: "`WHAT` becomes in the vault's mirror of files that are gone here: ask, propagate (they may leave it) or keep (default: as route.toml says, which is ask)"},
 		&cli.StringFlag{Name: "excluded", Usage: "`WHAT` becomes in the vault's mirror of files that are newly excluded: ask, propagate or keep (default: as route.toml says, which is ask)"},
 		&cli.StringSliceFlag{Name: "reconsider", Usage: "`PATTERN` of files gone or excluded earlier whose answer no longer counts: they are asked about once more"},
@@ -33,6 +36,10 @@ func (s *session) goneOptions(o *home.PackOptions) (err error) {
 	o.ExcludeCaches = c.Bool("exclude-caches")
 	o.ExcludeIfPresent = c.StringSlice("exclude-if-present")
 	o.OneFileSystem = c.Bool("one-file-system")
+	o.Rehash = c.Bool("rehash")
+	for _, path := range c.StringSlice("accept-changed") {
+		o.AcceptChanged = append(o.AcceptChanged, strings.TrimSuffix(path, "/"))
+	}
 	o.Reconsider = c.StringSlice("reconsider")
 	for _, name := range c.StringSlice("exclude-file") {
 		if name, err = filepath.Abs(name); err != nil {

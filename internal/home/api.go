@@ -49,6 +49,11 @@ type PackOptions struct {
 	Excluded   Answer   // and of those that are newly excluded
 	Reconsider []string // patterns of paths that are gone whose earlier answers no longer count
 
+	// Rehash reads every file in full. What changed while its size, times and inode did not is named and not carried,
+	// unless it is accepted: TREE/PATH, or a directory for all in it. What is accepted is read in any case.
+	Rehash        bool
+	AcceptChanged []string
+
 	// List, if not nil, is told of every path that the survey finds, and of what is left out.
 	List func(ListedPath)
 
@@ -66,6 +71,7 @@ type PackResult struct {
 	DriveID    string // 32 hex digits
 	DriveLabel string
 	DryRun     bool
+	Rehash     bool // every file was to be read
 
 	Snapshot       uint64    // number; 0 if nothing was committed
 	SnapID         string    // 64 hex digits
@@ -89,6 +95,7 @@ type PackResult struct {
 	Pending      int64 // files whose new content is still at home
 	PendingBytes int64 // about what is left to carry, in plain bytes
 	Unseen       int64 // entries that could not be read
+	Rotten       int64 // of the unseen: files that changed while their size, times and inode did not
 	Problems     int64 // files named through Report
 	WantsGone    int64 // chunks that the vault asks for and that nothing at home holds any more
 	Stopped      []StoppedTree

@@ -138,7 +138,7 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
 	r := &run{o: o, site: s, rep: orDiscard(o.Report), res: res}
-	res.Route, res.RouteID, res.DryRun = s.cfg.Name, s.cfg.RouteID, o.DryRun
+	res.Route, res.RouteID, res.DryRun, res.Rehash = s.cfg.Name, s.cfg.RouteID, o.DryRun, o.Rehash
 	res.ReadBack = Coldness(disk.Cold.String())
 	var err error
 	if r.params, err = s.cfg.chunker(); err != nil {
@@ -214,6 +214,9 @@ func (r *run) loadTrees() error {
 	}
 	if err := r.checkAllowed(); err != nil {
 		return exit.With(exit.Usage, err)
+	}
+	if err := r.checkAccepted(); err != nil {
+		return err
 	}
 	return nil
 }

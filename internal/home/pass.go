@@ -30,8 +30,9 @@ type pass struct {
 	held     []snapshot.Entry // directories that are gone, around the current path
 	graves   snapshot.Graves  // of what was sent
 	census   census
-	part     *part // the file that the last room takes in part; nil: not chosen yet
-	waiting  *part // of the files without room, the one to be chosen
+	verified map[inode]bool // of several links, read and found to be as they were
+	part     *part          // the file that the last room takes in part; nil: not chosen yet
+	waiting  *part          // of the files without room, the one to be chosen
 }
 
 // part is the one file of a shipment that is carried in part, because the room that all others leave does not take it
@@ -108,7 +109,7 @@ func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting
 		return nil, errors.Join(err, sp.close())
 	}
 	defer shown.close()
-	p := &pass{r: r, t: t, last: last, hints: hints, shown: shown, part: chosen, splitter: r.splitter,
+	p := &pass{r: r, t: t, last: last, hints: hints, shown: shown, verified: map[inode]bool{}, part: chosen, splitter: r.splitter,
 		trusted: r.trusts(t, last)}
 	p.pipe = r.newPipeline(ctx, sp)
 	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(t), p.visit)
@@ -134,6 +135,7 @@ func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting
 		r.standStill(t)
 		return nil, nil
 	}
+	t.rehashed = true
 	return p.waiting, nil
 }
 
@@ -169,10 +171,7 @@ func (p *pass) visit(n *snapshot.Node) error {
 		return p.other(n, prev)
 	}
 	if reusable(n, prev) {
-		if p.trusted && !prev.Entry.Unseen { // an unseen entry was repeated without asking for its chunks
-			return p.same(n, prev)
-		}
-		return p.reuse(n, prev, prev)
+		return p.unchanged(n, prev)
 	}
 	for _, c := range p.hints {
 		hint, err := c.seek(n.Entry.Path, nil)
@@ -192,10 +191,34 @@ func (p *pass) visit(n *snapshot.Node) error {
 	if err != nil {
 		p.r.rep.Verbose("%v", err)
 	}
-	if moved != nil {
+	if moved != nil && !p.r.o.Rehash {
 		p.r.res.Moved++
 		return p.reuse(n, prev, moved)
 	}
+	return p.readAnew(n, prev)
+}
+
+// unchanged is a file that is as it was by its metadata.
+func (p *pass) unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) error {
+	as := prev
+	if p.r.rehashes(p.t, n.Entry.Path) {
+		done, found, err := p.rehash(n, prev)
+		switch {
+		case done || err != nil:
+			return err
+		case found == nil:
+			return p.readAnew(n, prev)
+		}
+		as = found
+	}
+	if as == prev && p.trusted && !prev.Entry.Unseen { // an unseen entry was repeated without asking for its chunks
+		return p.same(n, prev)
+	}
+	return p.reuse(n, prev, as)
+}
+
+// readAnew reads a file, if there is room for it.
+func (p *pass) readAnew(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 	if ok, err := p.admits(n, prev); err != nil || !ok {
 		return errors.Join(err, p.notRead(n, prev))
 	}

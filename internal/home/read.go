@@ -221,6 +221,13 @@ func (p *pass) reuse(n *snapshot.Node, prev, from *snapshot.ScanEntry) error {
 	w := &fileWork{}
 	good, err := p.readRanges(n, lacking, w)
 	var bad *readError
+	var changed *changedError
+	switch {
+	case errors.As(err, &changed) && from == prev && !p.r.accepts(p.t, n.Entry.Path):
+		return p.rotten(n, prev, changed)
+	case errors.As(err, &changed):
+		good, err = false, nil
+	}
 	switch {
 	case errors.As(err, &bad):
 		return p.unseen(n, prev, bad.err)
@@ -285,7 +292,8 @@ func (p *pass) admitsRanges(ranges []fileRange) (bool, error) {
 	return false, nil
 }
 
-// readRanges reads chunks at their places. It returns false where the content is not what the IDs say.
+// readRanges reads chunks at their places. Where the content is not what the IDs say it returns a changedError; false
+// where a chunk is larger than any of this route can be.
 func (p *pass) readRanges(n *snapshot.Node, ranges []fileRange, w *fileWork) (good bool, err error) {
 	f, err := n.FS.Open(n.Name)
 	if err != nil {
@@ -311,9 +319,9 @@ func (p *pass) readRanges(n *snapshot.Node, ranges []fileRange, w *fileWork) (go
 			p.r.buffers.give(buf)
 			return false, &readError{fmt.Errorf("at offset %d: %w", x.off, err)}
 		}
-		if k < len(plain) || chunk.Data.ID(plain) != x.ID {
+		if id := chunk.Data.ID(plain[:k]); id != x.ID {
 			p.r.buffers.give(buf)
-			return false, nil
+			return false, &changedError{x.off, "chunk " + x.ID.Short(), "chunk " + id.Short()}
 		}
 		p.progress(x.Length)
 		if err := p.pipe.send(&job{kind: jobChunk, file: w, buf: buf, plain: plain}); err != nil {

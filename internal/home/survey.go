@@ -19,6 +19,7 @@ type treeState struct {
 	excluder   *excluder
 	decider    *decider
 	stopped    *StoppedTree
+	rehashed   bool    // a pass of this run has been through
 	root       disk.FS // nil: missing (and allowed to be), or stopped
 
 	survey survey
@@ -146,7 +147,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		}
 		around.meets(n)
 		r.list(t, n, prev)
-		s.count(n, prev, r.hinted(hints, n))
+		s.count(n, prev, r.hinted(hints, n), r.rehashes(t, n.Entry.Path))
 		return nil
 	})
 	if err != nil && !begun && ctx.Err() == nil {
@@ -229,7 +230,7 @@ func (s *survey) countLast(e *snapshot.ScanEntry) {
 	}
 }
 
-func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) {
+func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehash bool) {
 	if n.Entry.Kind == disk.KindFile {
 		s.files++
 		s.bytes += n.Entry.Size
@@ -243,6 +244,10 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted bool) 
 			e = &prev.Entry
 		}
 		s.metaBytes += itemBytes(e) + itemSlack
+		if rehash && n.Entry.Kind == disk.KindFile {
+			s.toReadFiles++
+			s.toRead += n.Entry.Size
+		}
 		return
 	}
 	s.metaBytes += itemBytes(&n.Entry) + itemSlack + extentBytes*(n.DataSize()/s.averageChunk+2)

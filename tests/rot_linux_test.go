@@ -1,0 +1,90 @@
+package tests
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rot flips one byte of a file on the medium underneath its file system, so that nothing else of the file changes.
+func (m *mounted) rot(name string, off int) {
+	m.t.Helper()
+	data, err := os.ReadFile(name)
+	must(m.t, err)
+	piece := data[off : off+64]
+	m.unmount()
+	device, err := os.OpenFile(m.mountCmd[len(m.mountCmd)-1], os.O_RDWR, 0)
+	must(m.t, err)
+	defer device.Close()
+	buf := make([]byte, 4<<20)
+	for at := int64(0); ; at += int64(len(buf) - len(piece)) {
+		n, err := device.ReadAt(buf, at)
+		if i := bytes.Index(buf[:n], piece); i >= 0 {
+			_, err := device.WriteAt([]byte{piece[0] ^ 1}, at+int64(i))
+			must(m.t, err)
+			must(m.t, device.Sync())
+			command(m.t, append(m.mountCmd, m.dir)...)
+			m.on = true
+			return
+		}
+		if err == io.EOF {
+			m.t.Fatalf("the content of %s is not on the device", name)
+		}
+		must(m.t, err)
+	}
+}
+
+// A byte that flips on the disk at home is found by --rehash, named with its offset, and does not travel: mirror and
+// snapshots keep the good version, and a restore brings it back. What a person accepts travels.
+func TestRotAtHomeIsFoundAndDoesNotTravel(t *testing.T) {
+	t.Parallel()
+	disk := ext4.mountFor(t)
+	w := newWorld(t)
+	w.home = disk.dir
+	tree := filepath.Join(w.home, "t")
+	must(t, os.Mkdir(tree, 0o755))
+	noise(t, filepath.Join(tree, "film"), 3<<20, 1)
+	noise(t, filepath.Join(tree, "other"), 1<<20, 2)
+	good := takeDir(t, tree)
+	w.begin("t")
+	w.pack()
+	w.joinAndUnpack()
+	disk.rot(filepath.Join(tree, "film"), 2_000_000)
+	rotten, err := os.ReadFile(filepath.Join(tree, "film"))
+	must(t, err)
+
+	// Metadata says nothing, so nobody notices.
+	if out := w.pack(); !strings.Contains(out, "No new content") {
+		t.Errorf("%s", out)
+	}
+	out := w.run(3, w.hState, "pack", "--drive", w.drive, "--rehash")
+	for _, s := range []string{"t/film: at offset ", "perhaps it has rotted", "--accept-changed t/film", "No new content", "1 file changed although"} {
+		if !strings.Contains(out, s) {
+			t.Errorf("%q is not said:\n%s", s, out)
+		}
+	}
+	w.unpack()
+	back := filepath.Join(w.dir, "back")
+	w.run(3, w.vState, "restore", "--vault", w.vault, "--snapshot", "latest", "--target", back) // it says that this is what was read earlier
+	for _, dir := range []string{filepath.Join(w.vault, "t"), filepath.Join(back, "t")} {
+		same(t, "the good version in "+dir, good, dir)
+	}
+	// The same by itself: only what differs is said.
+	if out := w.run(3, w.hState, "pack", "--drive", w.drive, "--rehash"); strings.Contains(out, "t/other") {
+		t.Errorf("%s", out)
+	}
+
+	if out := w.pack("--accept-changed", "t/film"); strings.Contains(out, "No new content") {
+		t.Errorf("%s", out)
+	}
+	w.unpack()
+	got, err := os.ReadFile(filepath.Join(w.vault, "t/film"))
+	must(t, err)
+	if !bytes.Equal(got, rotten) {
+		t.Error("the accepted change is not in the mirror")
+	}
+	same(t, "the older snapshot", good, filepath.Join(w.restore("1"), "t"))
+}
