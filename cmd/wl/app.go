@@ -45,7 +45,11 @@ func run(args []string, in *os.File, out, errOut io.Writer) exit.Code {
 	}
 	args, err := permute(app, args)
 	if err == nil {
-		e.given = given(args)
+		e.given = given(app, args)
+		if e.given["help"] || e.given["h"] {
+			fmt.Fprint(out, helpOf(app, args[1:]))
+			return exit.OK
+		}
 		err = app.Run(args)
 	}
 	if err != nil {
@@ -97,13 +101,14 @@ func newApp(e *env) *cli.App {
 		OnUsageError:    usageError,
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return exit.Errorf(exit.Usage, "no command %q: see wl --help", c.Args().First())
+				return noCommand(c.Args().First(), "wl", c.App.Commands)
 			}
-			return cli.ShowAppHelp(c)
+			_, err := fmt.Fprint(e.out, mainHelp(c.App))
+			return err
 		},
 	}
 	for _, c := range app.Commands {
-		finish(c, "wl")
+		finish(e, c, "wl")
 		c.HelpName = c.Name // Setup puts the program's name before it
 	}
 	app.Setup()
@@ -113,26 +118,27 @@ func newApp(e *env) *cli.App {
 // finish gives a command what all commands have: the common flags, the
 // environment variable of each flag, the example in its help, and errors that
 // exit 2.
-func finish(c *cli.Command, parent string) {
+func finish(e *env, c *cli.Command, parent string) {
 	c.HelpName = parent + " " + c.Name
 	c.OnUsageError = usageError
 	c.HideHelpCommand = true
 	if len(c.Subcommands) > 0 {
 		for _, sub := range c.Subcommands {
-			finish(sub, c.HelpName)
+			finish(e, sub, c.HelpName)
 		}
 		c.Action = func(ctx *cli.Context) error {
 			if ctx.NArg() > 0 {
-				return exit.Errorf(exit.Usage, "no command %q: see %s --help", ctx.Args().First(), c.HelpName)
+				return noCommand(ctx.Args().First(), c.HelpName, c.Subcommands)
 			}
-			return cli.ShowSubcommandHelp(ctx)
+			_, err := fmt.Fprint(e.out, groupHelp(leaf{c, c.HelpName}))
+			return err
 		}
 		return
 	}
 	c.UseShortOptionHandling = true
 	c.Flags = append(c.Flags, commonFlags()...)
 	for _, f := range c.Flags {
-		name := "WL_" + strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))
+		name := variableOf(f.Names()[0])
 		switch f := f.(type) {
 		case *cli.StringFlag:
 			f.EnvVars = []string{name}
@@ -159,13 +165,36 @@ func commonFlags() []cli.Flag {
 
 func usageError(c *cli.Context, err error, _ bool) error {
 	see := "wl --help"
+	var names []string
 	if c.Command != nil && c.Command.HelpName != "" {
 		see = c.Command.HelpName + " --help"
+		for _, f := range c.Command.Flags {
+			names = append(names, f.Names()...)
+		}
 	}
-	return exit.Errorf(exit.Usage, "%w: see %s", err, see)
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return exit.Errorf(exit.Usage, "%w: see %s", err, see)
+	}
+	if meant := nearest(name, names); meant != "" {
+		return exit.Errorf(exit.Usage, "no option --%s; --%s perhaps? See %s", name, meant, see)
+	}
+	return exit.Errorf(exit.Usage, "no option --%s: see %s", name, see)
 }
 
-// example writes the description of a command: what it does, and examples.
+// noCommand is the error of a word where a command of the group is expected.
+func noCommand(word, group string, commands []*cli.Command) error {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name)
+	}
+	if meant := nearest(word, names); meant != "" {
+		return exit.Errorf(exit.Usage, "no command %q; %s %s perhaps? See %s --help", word, group, meant, group)
+	}
+	return exit.Errorf(exit.Usage, "no command %q: see %s --help", word, group)
+}
+
+// describe writes the description of a command: what it does, and examples.
 func describe(text string, examples ...string) string {
 	var b strings.Builder
 	b.WriteString(strings.TrimSpace(text))
@@ -181,9 +210,9 @@ func wantArgs(c *cli.Context, least, most int) error {
 	n := c.NArg()
 	switch {
 	case n < least:
-		return exit.Errorf(exit.Usage, "%s: an argument is missing: %s: see %s --help", c.Command.HelpName, c.Command.ArgsUsage, c.Command.HelpName)
+		return exit.Errorf(exit.Usage, "an argument is missing: %s: see %s --help", c.Command.ArgsUsage, c.Command.HelpName)
 	case most >= 0 && n > most:
-		return exit.Errorf(exit.Usage, "%s: too many arguments from %q on: see %s --help", c.Command.HelpName, c.Args().Get(most), c.Command.HelpName)
+		return exit.Errorf(exit.Usage, "too many arguments from %q on: see %s --help", c.Args().Get(most), c.Command.HelpName)
 	}
 	return nil
 }

@@ -57,15 +57,16 @@ func permute(app *cli.App, args []string) ([]string, error) {
 		}
 		rest = append(rest, arg)
 	}
-	if len(path) == 1 {
+	if len(path) == 1 && len(flags) > 0 {
 		for _, f := range flags {
 			if name := strings.TrimLeft(f, "-"); name == "help" || name == "h" {
 				return append(path, f), nil
 			}
 		}
-		if len(flags) > 0 && len(rest) == 0 {
+		if len(rest) == 0 {
 			return nil, exit.Errorf(exit.Usage, "a command is missing: see wl --help")
 		}
+		return nil, noCommand(rest[0], "wl", app.Commands)
 	}
 	out := append(path, flags...)
 	if len(rest) > 0 {
@@ -101,15 +102,17 @@ func valueFlags(commands []*cli.Command, names map[string]bool) map[string]bool 
 }
 
 // given is the set of flags that stand on a command line put into order.
-func given(args []string) map[string]bool {
+func given(app *cli.App, args []string) map[string]bool {
+	takesValue := valueFlags(app.Commands, map[string]bool{})
 	names := map[string]bool{}
-	for _, arg := range args {
-		if arg == "--" {
-			break
+	for i := 0; i < len(args) && args[i] != "--"; i++ {
+		if len(args[i]) < 2 || args[i][0] != '-' {
+			continue
 		}
-		if len(arg) > 1 && arg[0] == '-' {
-			name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-			names[name] = true
+		name, _, hasValue := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		names[name] = true
+		if takesValue[name] && !hasValue {
+			i++ // its value, whatever it looks like
 		}
 	}
 	return names

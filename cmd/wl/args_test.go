@@ -123,7 +123,7 @@ func TestParseSize(t *testing.T) {
 }
 
 func TestGiven(t *testing.T) {
-	g := given([]string{"wl", "verify", "--vault", "x", "-q", "--subset=10%", "--", "--drive"})
+	g := given(testApp(), []string{"wl", "verify", "--vault", "x", "-q", "--subset=10%", "--", "--drive"})
 	for name, want := range map[string]bool{"vault": true, "q": true, "subset": true, "drive": false} {
 		if g[name] != want {
 			t.Errorf("given[%q] = %v, want %v", name, g[name], want)

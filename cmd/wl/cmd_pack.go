@@ -96,7 +96,7 @@ func (s *session) packOptions() (home.PackOptions, error) {
 
 // pack packs and tells what came of it.
 func (s *session) pack(o home.PackOptions) error {
-	ctrlC := catchInterrupts(s.console, "closing the shipment with what is there; the rest comes with the next trip (Ctrl-C again stops at once)", nil)
+	ctrlC := catchInterrupts(s.console, "stopping: the shipment is closed with what is there (Ctrl-C again: at once)", nil)
 	defer ctrlC.Release()
 	o.Stop = ctrlC.Stop
 	o.Confirm = s.confirm(s.e.in, ctrlC.Stop)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -179,9 +180,21 @@ func tellInstalled(s *session, r vault.UnpackResult) {
 		s.Info("The mirror needed no change.")
 		return
 	}
-	s.Info("In the mirror: %s written (%s), %s moved or linked, %s with new metadata, %s.",
-		files(r.Written), report.Size(r.WrittenBytes), report.Count(r.Linked, "file"), report.Count(r.Metadata, "entry"),
-		report.Count(r.Others, "other entry"))
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		text string
+	}{
+		{r.Written, fmt.Sprintf("%s written (%s)", files(r.Written), report.Size(r.WrittenBytes))},
+		{r.Linked, files(r.Linked) + " moved or linked"},
+		{r.Metadata, report.Count(r.Metadata, "entry") + " with new metadata"},
+		{r.Others, report.Count(r.Others, "other entry")},
+	} {
+		if part.n > 0 {
+			parts = append(parts, part.text)
+		}
+	}
+	s.Info("In the mirror: %s.", strings.Join(parts, ", "))
 }
 
 func tellGone(s *session, r vault.UnpackResult) {

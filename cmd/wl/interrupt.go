@@ -62,5 +62,5 @@ func (i *interrupts) Release() {
 // the first interrupt cancels the context.
 func cancelOnInterrupt(k *console) (context.Context, *interrupts) {
 	ctx, cancel := context.WithCancel(context.Background())
-	return ctx, catchInterrupts(k, "stopping; press Ctrl-C again to stop at once", cancel)
+	return ctx, catchInterrupts(k, "stopping (Ctrl-C again: at once)", cancel)
 }

@@ -81,13 +81,13 @@ func (r *roff) section(title string) { fmt.Fprintf(r, ".SH %s\n", strings.ToUppe
 // item is a term and what it means.
 func (r *roff) item(term, text string) { fmt.Fprintf(r, ".TP\n%s\n%s\n", term, escapeRoff(text)) }
 
-// text is paragraphs; lines that are indented or aligned stay as they are.
+// text is paragraphs.
 func (r *roff) text(s string) {
 	for i, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
 		if i > 0 {
 			r.WriteString(".PP\n")
 		}
-		if strings.Contains(paragraph, ":  ") || strings.HasPrefix(paragraph, "  ") {
+		if aligned(paragraph) {
 			r.verbatim(paragraph)
 			continue
 		}
@@ -142,7 +142,7 @@ func (l leaf) manPage() string {
 	r.text(text)
 	r.section("Options")
 	for _, f := range l.Flags {
-		r.item(flagTerm(f), strings.ReplaceAll(usageOf(f), "\n", " ")+" ["+"WL_"+strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))+"]")
+		r.item(flagTerm(f), strings.ReplaceAll(usageOf(f), "\n", " ")+" ["+variableOf(f.Names()[0])+"]")
 	}
 	r.section("Examples")
 	r.verbatim(examples)
@@ -151,19 +151,15 @@ func (l leaf) manPage() string {
 	return r.String()
 }
 
-// flagTerm is "--drive DIR", "-q, --quiet".
+// flagTerm is plainTerm for a page.
 func flagTerm(f cli.Flag) string {
 	var names []string
-	for i := len(f.Names()) - 1; i >= 0; i-- {
-		dashes := "--"
-		if len(f.Names()[i]) == 1 {
-			dashes = "-"
-		}
-		names = append(names, bold(dashes+f.Names()[i]))
+	for _, name := range flagNames(f) {
+		names = append(names, bold(name))
 	}
 	term := strings.Join(names, ", ")
-	if m := placeholder.FindStringSubmatch(usageOf(f)); m != nil {
-		term += " " + italic(m[1])
+	if value := placeholderOf(f); value != "" {
+		term += " " + italic(value)
 	}
 	return term
 }

@@ -58,7 +58,7 @@ func (r *run) makeRoom() error {
 	r.res.Free = space.Avail
 	if left < 0 {
 		if space.Avail-r.reserve < 2*receiptRoom+commitRoom && !r.o.DryRun {
-			return exit.With(exit.Fatal, fmt.Errorf("the drive is full: %s free, %s to be left free", report.Size(space.Avail), report.Size(r.reserve)))
+			return exit.With(exit.Fatal, fmt.Errorf("the drive is full: %s free, %s to be left free (--reserve)", report.Size(space.Avail), report.Size(r.reserve)))
 		}
 		left = 0
 	}

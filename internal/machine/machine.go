@@ -164,7 +164,7 @@ func (k Known) OnlyDrive() (string, error) {
 	for _, d := range k.Drives {
 		places = append(places, d.Path)
 	}
-	return only("drive", "--drive", places)
+	return only("drive", "--drive", "wl drive init DIR makes one", places)
 }
 
 // OnlyVault is the place of the one vault known, for a command line without
@@ -174,7 +174,7 @@ func (k Known) OnlyVault() (string, error) {
 	for _, v := range k.Vaults {
 		places = append(places, v.Path)
 	}
-	return only("vault", "--vault", places)
+	return only("vault", "--vault", "wl vault init DIR makes one", places)
 }
 
 // OnlyRoute is the one route of which this machine is the home, for a command
@@ -184,15 +184,15 @@ func OnlyRoute(state string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return only("route", "--route", names)
+	return only("route", "--route", "wl init PATH makes one", names)
 }
 
-func only(what, flag string, places []string) (string, error) {
+func only(what, flag, hint string, places []string) (string, error) {
 	slices.Sort(places)
 	places = slices.Compact(places)
 	switch len(places) {
 	case 0:
-		return "", exit.With(exit.NotFound, fmt.Errorf("this machine knows no %s yet", what))
+		return "", exit.With(exit.NotFound, fmt.Errorf("this machine knows no %s yet; %s", what, hint))
 	case 1:
 		return places[0], nil
 	}
