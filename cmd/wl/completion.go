@@ -35,7 +35,9 @@ const completeCommand = "__complete"
 
 // wordsOf are values that are one of a few words, by flag.
 var wordsOf = map[string][]string{
-	"deletions": {"ask", "keep", "apply"},
+	"deletions": {"ask", "keep", "confirmed", "apply"},
+	"vanished":  {"ask", "propagate", "keep"},
+	"excluded":  {"ask", "propagate", "keep"},
 	"snapshot":  {"latest"},
 }
 

@@ -40,6 +40,7 @@ type console struct {
 
 	mu       sync.Mutex // all below, and every write
 	phase    string
+	asking   bool  // a question stands there
 	total    int64 // bytes
 	count    int64 // files
 	begun    time.Time
@@ -96,9 +97,13 @@ func (k *console) tick(ask <-chan os.Signal) {
 // to count.
 func (k *console) showNow() {
 	k.mu.Lock()
-	idle := k.phase == ""
+	idle, asking := k.phase == "", k.asking
 	k.mu.Unlock()
-	if idle {
+	switch {
+	case asking:
+		k.note("waiting for an answer")
+		return
+	case idle:
 		k.note("no progress to count just now")
 		return
 	}
@@ -459,12 +464,12 @@ func (k *console) ask(in *os.File, stop <-chan struct{}, question string) string
 		k.bar = nil
 	}
 	phase := k.phase
-	k.phase = "" // no progress over the question
+	k.phase, k.asking = "", true // no progress over the question
 	fmt.Fprintf(k.err, "%s ", report.Line(question))
 	k.mu.Unlock()
 	defer func() {
 		k.mu.Lock()
-		k.phase = phase
+		k.phase, k.asking = phase, false
 		k.mu.Unlock()
 	}()
 	answer := make(chan string, 1)

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"waterlock/chunkstore"
 	"waterlock/index"
@@ -28,6 +29,9 @@ func (d *delivery) gone(path string, row *index.PathRow, gone snapshot.Gone) {
 	case !isDir:
 		d.result.Gone++
 		d.result.GoneBytes += row.Size
+		if len(d.goneNames) < namesInQuestion {
+			d.goneNames = append(d.goneNames, report.Name(d.name(path)))
+		}
 		if gone == snapshot.Confirmed {
 			d.result.Confirmed++
 			d.result.ConfirmedBytes += row.Size
@@ -88,7 +92,7 @@ func (u *unpacking) deletionsHeld() string {
 	default:
 		what += fmt.Sprintf(", %s (%s) confirmed there,", count(u.result.Confirmed, "of them", "of them"), report.Size(u.result.ConfirmedBytes))
 	}
-	yes, asked := u.o.Confirm(what + " gone at home are still in the mirror. Take them out of it? They stay in the older snapshots.")
+	yes, asked := u.o.Confirm(what + " gone at home are still in the mirror" + u.goneExamples() + ". Take them out of it? They stay in the older snapshots.")
 	switch {
 	case !asked:
 		return nobody
@@ -96,6 +100,21 @@ func (u *unpacking) deletionsHeld() string {
 		return "you said no"
 	}
 	return ""
+}
+
+// namesInQuestion is how many of the files that are gone the question names.
+const namesInQuestion = 3
+
+// goneExamples names the first of the files that are gone.
+func (u *unpacking) goneExamples() string {
+	if len(u.goneNames) == 0 {
+		return ""
+	}
+	names := ": " + strings.Join(u.goneNames, ", ")
+	if more := u.result.Gone - int64(len(u.goneNames)); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return names
 }
 
 func count(n int64, one, many string) string {

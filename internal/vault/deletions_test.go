@@ -64,8 +64,9 @@ func TestDeletionsFollowThePolicy(t *testing.T) {
 			if asks := strings.Contains(name, "ask,") && c.confirm != nil || name == "setting is ask"; asks != (question != "") {
 				t.Errorf("question: %q", question)
 			}
-			if question != "" && (!strings.Contains(question, "3 files") || !strings.Contains(question, "7.8 KiB")) {
-				t.Errorf("the question does not show count and size: %q", question)
+			if question != "" && (!strings.Contains(question, "3 files") || !strings.Contains(question, "7.8 KiB") ||
+				!strings.Contains(question, "mirror: docs/dir/a, docs/dir/b, docs/goes. Take")) {
+				t.Errorf("the question does not show count, size and names: %q", question)
 			}
 			if !strings.Contains(r.DeletionsNoted, c.note) || (c.note == "") != (r.DeletionsNoted == "") {
 				t.Errorf("noted %q, want %q", r.DeletionsNoted, c.note)

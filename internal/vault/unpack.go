@@ -30,6 +30,7 @@ type unpacking struct {
 	plainBytes int64              // of all records on the drive
 	arrivals   *arrivals
 	goneDirs   int64            // directories in the mirror that are gone at home
+	goneNames  []string         // the first files of those that are gone, for the question
 	blocked    int64            // entries that a directory of the mirror stands in the way of
 	stuck      map[string]bool  // of these directories, those with files that are gone at home
 	walked     map[string]bool  // trees of which every entry was seen
