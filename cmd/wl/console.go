@@ -219,6 +219,9 @@ func (k *console) print(w io.Writer, line string) {
 	if k.bar != nil {
 		_ = k.bar.Clear()
 	}
+	if k.asking { // behind the question
+		fmt.Fprintln(k.err)
+	}
 	fmt.Fprintln(w, report.Line(line))
 }
 

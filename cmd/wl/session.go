@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -92,10 +94,13 @@ func end(damaged, incomplete bool) error {
 
 // stoppedBy gives an error the code 130 if it came of the first Ctrl-C.
 func stoppedBy(i *interrupts, err error) error {
-	if err != nil && i.Interrupted() {
-		return exit.With(exit.Interrupted, fmt.Errorf("stopped: %w", err))
+	switch {
+	case err == nil || !i.Interrupted():
+		return err
+	case errors.Is(err, context.Canceled):
+		return exit.Errorf(exit.Interrupted, "stopped before the end; it is safe to run it again")
 	}
-	return err
+	return exit.With(exit.Interrupted, fmt.Errorf("stopped: %w", err))
 }
 
 func trimLower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -85,14 +85,15 @@ func (u *unpacking) deletionsHeld() string {
 	if u.goneDirs > 0 {
 		what += fmt.Sprintf(" and %s", count(u.goneDirs, "directory", "directories"))
 	}
+	what += " gone at home"
 	switch u.result.Confirmed {
 	case u.result.Gone:
 	case 0:
-		what += ", none of them confirmed there,"
+		what += " (none of them confirmed there)"
 	default:
-		what += fmt.Sprintf(", %s (%s) confirmed there,", count(u.result.Confirmed, "of them", "of them"), report.Size(u.result.ConfirmedBytes))
+		what += fmt.Sprintf(" (%d of them, %s, confirmed there)", u.result.Confirmed, report.Size(u.result.ConfirmedBytes))
 	}
-	yes, asked := u.o.Confirm(what + " gone at home are still in the mirror" + u.goneExamples() + ". Take them out of it? They stay in the older snapshots.")
+	yes, asked := u.o.Confirm(what + " are still in the mirror" + u.goneExamples() + ". Take them out of it? They stay in the older snapshots.")
 	switch {
 	case !asked:
 		return nobody
