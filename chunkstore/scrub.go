@@ -344,7 +344,9 @@ func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
 func (sc *scrubber) between(h *chunk.ContentHasher, file disk.File, off, end int64) error {
 	pb := buffers.Get().(*[]byte)
 	defer buffers.Put(pb)
-	return snapshot.HashRange(sc.ctx, h, file, off, end, readBuffer(pb))
+	err := snapshot.HashRange(sc.ctx, h, file, off, end, readBuffer(pb))
+	sc.s.report.Add(end-off, 0)
+	return err
 }
 
 // plain reads a plain file from end to end: each chunk against its ID, the
