@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"waterlock/tests/trees"
 )
@@ -21,6 +22,8 @@ func TestRestoreOntoAFileSystemThatHoldsLess(t *testing.T) {
 	must(t, os.MkdirAll(home, 0o750))
 	attributes(t, home)
 	must(t, os.Lchown(filepath.Join(home, "kind"), 1234, 1234))
+	old := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	must(t, os.Chtimes(filepath.Join(home, "kind"), old, old))
 	w.begin("t")
 	w.pack()
 	w.joinAndUnpack()
@@ -47,6 +50,12 @@ func TestRestoreOntoAFileSystemThatHoldsLess(t *testing.T) {
 	for name, f := range want {
 		if f.Mode.IsRegular() && got[name].Content != f.Content {
 			t.Errorf("%s has other content", name)
+		}
+		// Times come back as far as the file system tells them apart.
+		now, err := os.Stat(filepath.Join(target.dir, "t", name))
+		was, _ := os.Lstat(filepath.Join(home, name))
+		if err == nil && was.Mode().Type() == now.Mode().Type() && now.ModTime().Sub(was.ModTime()).Abs() > 2*time.Second && was.ModTime().Year() >= 1980 {
+			t.Errorf("%s: changed %v, was %v", name, now.ModTime(), was.ModTime())
 		}
 	}
 	// The names are there for who asks.

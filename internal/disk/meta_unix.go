@@ -65,7 +65,8 @@ func (d *dir) SetMeta(name string, m Meta, o MetaOptions) error {
 		note("mode", retry(func() error { return h.chmod(mode) }))
 	}
 	setXattrs(h, m.Xattrs, o, note)
-	times := []unix.Timespec{{Nsec: utimeOmit}, unixTime(m.MTime)}
+	// FUSE drivers of libfuse 2 pass over a call that leaves one of the times out.
+	times := []unix.Timespec{{Nsec: utimeNow}, unixTime(m.MTime)}
 	note("times", retry(func() error {
 		return unix.UtimesNanoAt(p.fd, base, times, unix.AT_SYMLINK_NOFOLLOW)
 	}))

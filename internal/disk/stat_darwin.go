@@ -9,7 +9,7 @@ const (
 	seekHole = 3
 	seekData = 4
 
-	utimeOmit = -2
+	utimeNow = -1
 )
 
 // descend opens the directory name below dirfd, over no link.

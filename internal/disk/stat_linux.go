@@ -11,7 +11,7 @@ const (
 	seekData = unix.SEEK_DATA
 	seekHole = unix.SEEK_HOLE
 
-	utimeOmit = unix.UTIME_OMIT
+	utimeNow = unix.UTIME_NOW
 )
 
 // noOpenat2 is set once the kernel, or a filter before it, refused openat2.
