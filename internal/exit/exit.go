@@ -15,7 +15,7 @@ const (
 	OK          Code = 0   // all is done
 	Fatal       Code = 1   // the operation as a whole failed
 	Usage       Code = 2   // the command line makes no sense
-	Incomplete  Code = 3   // finished, but something could not be read or delivered
+	Incomplete  Code = 3   // finished, but something could not be read, delivered or given back
 	NotFound    Code = 10  // no such route, drive, vault or snapshot
 	Locked      Code = 11  // another wl is at work here
 	WrongKey    Code = 12  // the secret does not open what is sealed
