@@ -133,7 +133,7 @@ func TestListReadsOnlyWhatCoversTheDirectory(t *testing.T) {
 	list(t, ListOptions{Tree: rec, Get: g, Path: "directory-000005"})
 	covering := 0
 	for i, ref := range rec.Chunks {
-		if Under(ref.FirstPath, "directory-000005") || i == chunkAt(rec.Chunks, "directory-000005") {
+		if Under(ref.FirstPath, "directory-000005") || i == ChunkAt(rec.Chunks, "directory-000005") {
 			covering++
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"waterlock/internal/disk"
 )
 
-// chunkAt is the index of the stream chunk in which the entry at path lies, if
+// ChunkAt is the index of the stream chunk in which the entry at path begins, if
 // there is one: the last that begins before it, or with it.
-func chunkAt(chunks []StreamRef, path string) int {
+func ChunkAt(chunks []StreamRef, path string) int {
 	n := sort.Search(len(chunks), func(i int) bool {
 		c := ComparePaths(chunks[i].FirstPath, path)
 		return c > 0 || c == 0 && chunks[i].Continues
@@ -38,7 +38,7 @@ func (r *StreamReader) SkipTo(path string) {
 		return
 	}
 	r.at, r.lost = path, nil
-	if i := chunkAt(r.chunks, path); i > 0 && i >= r.next {
+	if i := ChunkAt(r.chunks, path); i > 0 && i >= r.next {
 		r.next, r.items, r.known, r.partial, r.skip = i, nil, false, false, true
 	}
 }

@@ -70,7 +70,7 @@ func (s *Sweep) Add(t *TreeRecord, under string) {
 	if s.byID == nil {
 		s.byID = map[chunk.ID][]int32{}
 	}
-	for i := chunkAt(t.Chunks, under); i < len(t.Chunks); i++ {
+	for i := ChunkAt(t.Chunks, under); i < len(t.Chunks); i++ {
 		ref := t.Chunks[i]
 		if ComparePaths(ref.FirstPath, under) > 0 && !Under(ref.FirstPath, under) {
 			break

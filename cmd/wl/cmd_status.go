@@ -19,24 +19,32 @@ import (
 
 func statusCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name:  "status",
-		Usage: "how the route or the vault stands",
+		Name:      "status",
+		Usage:     "how the route or the vault stands, or whether a path may be deleted at home",
+		ArgsUsage: "[PATH ...]",
 		Description: describe("At home: what of each tree is held by the vault, aboard a drive, or still to be carried, and the\n"+
 			"drives. At the vault: snapshots, what is asked for, and the space of mirror, history and staging.\n"+
-			"Without a flag it shows all that this machine knows.",
+			"Without a flag it shows all that this machine knows.\n\n"+
+			"With paths, at home: whether the vault has what lies there, so that it may be deleted here, since when,\n"+
+			"and when it was last read there; else on which drive it is, or why it is not carried yet. Everything at\n"+
+			"and under a path is compared with what the last pack saw, without reading it. The exit code is 0 only if\n"+
+			"all of it may be deleted, else 3.",
 			"wl status",
+			"wl status /srv/photos/2019 /srv/documents/will.odt",
 			"wl status --route attic",
 			"wl status --vault /srv/vault"),
 		Flags: []cli.Flag{routeFlag(), vaultFlag()},
 		Action: func(c *cli.Context) error {
-			if err := wantArgs(c, 0, 0); err != nil {
-				return err
-			}
 			s, err := begin(c, e)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
+			if c.NArg() > 0 {
+				ctx, ctrlC := cancelOnInterrupt(s.console)
+				defer ctrlC.Release()
+				return stoppedBy(ctrlC, tellPaths(ctx, s, c.Args().Slice()))
+			}
 			routes, vaults, err := s.whatStands()
 			if err != nil {
 				return err

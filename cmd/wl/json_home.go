@@ -270,6 +270,7 @@ func clearSummary(r home.ClearResult) clearForm {
 type statusForm struct {
 	Routes int `json:"routes"`
 	Vaults int `json:"vaults"`
+	Paths  int `json:"paths"`
 }
 
 // driveInitForm is the drive that wl drive init made.
@@ -282,4 +283,50 @@ type driveInitForm struct {
 	Readme     bool     `json:"readme"`
 	FreeBytes  int64    `json:"free_bytes,omitempty"`
 	TotalBytes int64    `json:"total_bytes,omitempty"`
+}
+
+type whereForm struct {
+	pathForm
+	Route      string          `json:"route"`
+	Tree       string          `json:"tree"`
+	InTree     string          `json:"in_tree"`
+	InTreeB64  []byte          `json:"in_tree_b64,omitempty"`
+	Kind       string          `json:"kind"`
+	Vault      string          `json:"vault"`
+	Snapshot   uint64          `json:"snapshot"`
+	PackedTime time.Time       `json:"packed_time,omitzero"`
+	MayDelete  bool            `json:"may_delete"`
+	HeldSince  time.Time       `json:"held_since,omitzero"`
+	ReadSince  time.Time       `json:"read_since,omitzero"`
+	Gone       int64           `json:"gone"`
+	Standings  []standingForm  `json:"standings"`
+	Exceptions []exceptionForm `json:"exceptions"`
+}
+
+type standingForm struct {
+	Standing string   `json:"standing"`
+	Entries  int64    `json:"entries"`
+	Bytes    int64    `json:"bytes"`
+	Drives   []string `json:"drives"`
+}
+
+type exceptionForm struct {
+	pathForm
+	Standing string   `json:"standing"`
+	Why      string   `json:"why"`
+	Drives   []string `json:"drives"`
+}
+
+func whereItem(r home.WhereResult) whereForm {
+	return whereForm{
+		pathForm: pathOf(r.Path), Route: textOf(r.Route), Tree: textOf(r.Tree), InTree: textOf(r.InTree), InTreeB64: exactly(r.InTree),
+		Kind: r.Kind, Vault: textOf(r.Vault), Snapshot: r.Snapshot, PackedTime: stamp(r.Packed), MayDelete: r.MayDelete,
+		HeldSince: stamp(r.HeldSince), ReadSince: stamp(r.ReadSince), Gone: r.Gone,
+		Standings: listOf(r.Groups, func(g home.WhereGroup) standingForm {
+			return standingForm{string(g.Standing), g.Entries, g.Bytes, listOf(g.Drives, textOf)}
+		}),
+		Exceptions: listOf(r.Exceptions, func(x home.WhereEntry) exceptionForm {
+			return exceptionForm{pathOf(x.Path), string(x.Standing), textOf(x.Why), listOf(x.Drives, textOf)}
+		}),
+	}
 }

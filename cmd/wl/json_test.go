@@ -64,6 +64,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl diff", diffSummary),
 	form[contentForm]("content"),
 	formOf("summary of wl cat", catSummary),
+	formOf("path", whereItem),
 	formOf("route", routeItem),
 	formOf("vault", vaultItem),
 	form[statusForm]("summary of wl status"),

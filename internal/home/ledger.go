@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"time"
 
 	"waterlock/index"
 	"waterlock/internal/chunk"
@@ -29,11 +30,12 @@ type books struct {
 	receipt *courier.Receipt                      // the newest
 	acks    map[courier.ShipmentID]*courier.Taken // all that was acknowledged in the present epoch
 	torn    bool                                  // a receipt speaks of a pack whose chunk list is damaged
+	times   map[uint64]time.Time                  // of all receipts at home, by number
 }
 
 // openBooks opens the ledger and rebuilds it if it is fresh or was not folded from exactly the files that are here.
 func (s *site) openBooks(f *fleet, rep report.Reporter) (*books, error) {
-	b := &books{site: s, fleet: f, rep: rep}
+	b := &books{site: s, fleet: f, rep: rep, times: map[uint64]time.Time{}}
 	l, fresh, err := index.OpenLedger(s.index)
 	if err != nil {
 		return nil, err
@@ -120,8 +122,9 @@ func (b *books) readAcks() error {
 	})
 }
 
-// enter forgets what an earlier epoch acknowledged.
+// enter notes the time of a receipt, and forgets what an earlier epoch acknowledged.
 func (b *books) enter(r *courier.Receipt) {
+	b.times[r.Number] = r.Time
 	if b.receipt != nil && b.receipt.Epoch != r.Epoch {
 		clear(b.acks)
 	}

@@ -204,15 +204,16 @@ func (f *countedFile) ReadAt(p []byte, off int64) (int, error) {
 
 // vault is the far end as far as a home can tell: it takes shipments off drives, reads snapshots, writes receipts.
 type vault struct {
-	w       *world
-	number  uint64
-	epoch   courier.Epoch
-	chunks  map[chunk.ID][]byte
-	kinds   map[chunk.ID]chunk.Kind
-	taken   []courier.Taken
-	newest  *snapshot.Record
-	records map[uint64]*snapshot.Record
-	wants   []courier.Want
+	w         *world
+	number    uint64
+	epoch     courier.Epoch
+	chunks    map[chunk.ID][]byte
+	kinds     map[chunk.ID]chunk.Kind
+	taken     []courier.Taken
+	newest    *snapshot.Record
+	records   map[uint64]*snapshot.Record
+	wants     []courier.Want
+	readSince time.Time
 }
 
 func (w *world) newVault() *vault {
@@ -266,7 +267,7 @@ func (v *vault) receipt(drive disk.FS) {
 	v.w.t.Helper()
 	v.number++
 	r := &courier.Receipt{Route: v.w.route, VaultName: "v", Epoch: v.epoch, Number: v.number, Time: time.Unix(1750000000+int64(v.number), 0).UTC(),
-		Taken: v.taken, Wants: v.wants}
+		Taken: v.taken, Wants: v.wants, ReadSince: v.readSince}
 	if v.newest != nil {
 		r.HighestSnapshot, r.NewestArrived = v.newest.Number, v.newest.Number
 	}
