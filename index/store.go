@@ -247,7 +247,7 @@ func (s *store) room() error {
 		return err
 	}
 	if space.Avail < MinFree {
-		return fmt.Errorf("%s: %w: %d bytes free, %d needed", s.dir, ErrNoRoom, space.Avail, MinFree)
+		return fmt.Errorf("%s: %w: %d MiB free, %d MiB needed; make room on that disk", s.dir, ErrNoRoom, space.Avail>>20, MinFree>>20)
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ func IsNoSpace(err error) bool {
 
 // IsIOError tells whether err says that a device failed or went away.
 func IsIOError(err error) bool {
-	return errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV)
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) ||
+		errors.Is(err, unix.ENOTCONN) // a FUSE driver that is gone
 }
 
 // retry repeats a call that a signal interrupted.

@@ -1,9 +1,11 @@
 package home
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
@@ -130,6 +132,7 @@ func (b *books) clearable(d *courier.Drive) (acked []acknowledged, kept int, err
 		}
 		acked = append(acked, a)
 	}
+	slices.SortFunc(acked, func(a, b acknowledged) int { return cmp.Compare(a.number, b.number) })
 	return acked, kept, nil
 }
 

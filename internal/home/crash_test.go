@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"waterlock/internal/disk"
@@ -266,4 +267,71 @@ func TestBadDrive(t *testing.T) {
 		v.take(w.drive)
 		v.equals()
 	}
+}
+
+// yanked is a drive that is pulled out after so many writes.
+type yanked struct {
+	disk.FS
+	left *atomic.Int64
+}
+
+func (y yanked) err() error {
+	if y.left.Load() > 0 {
+		return nil
+	}
+	return syscall.ENODEV
+}
+
+func (y yanked) Free() (disk.Space, error) {
+	if err := y.err(); err != nil {
+		return disk.Space{}, err
+	}
+	return y.FS.Free()
+}
+
+func (y yanked) Create(name string, perm uint32) (disk.File, error) {
+	if err := y.err(); err != nil {
+		return nil, err
+	}
+	f, err := y.FS.Create(name, perm)
+	return yankedFile{f, y}, err
+}
+
+type yankedFile struct {
+	disk.File
+	y yanked
+}
+
+func (f yankedFile) Write(p []byte) (int, error) {
+	f.y.left.Add(-1)
+	if err := f.y.err(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+// A drive that is pulled out while it is packed is called gone, once, and not bad; put in again, the next run goes on.
+func TestADriveThatIsPulledOut(t *testing.T) {
+	w := newWorld(t)
+	w.opts.PackSize = 64 << 10
+	for i := range 10 {
+		w.write(fmt.Sprint("f", i), 50<<10, uint64(i))
+	}
+	settleClock()
+	good := w.drive
+	left := new(atomic.Int64)
+	left.Store(5)
+	w.drive = yanked{good, left}
+	_, err := w.tryPack()
+	wantCode(t, err, exit.Fatal)
+	if !strings.Contains(err.Error(), "is gone") || len(w.rep.Warnings()) > 1 {
+		t.Errorf("%v\n%q", err, w.rep.Warnings())
+	}
+	w.drive = good
+	if res := w.pack(); !res.Resumed || res.Pending != 0 {
+		t.Errorf("%+v", res)
+	}
+	v := w.newVault()
+	v.take(w.drive)
+	v.equals()
 }

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -8,6 +9,7 @@ import (
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
+	"waterlock/internal/report"
 	"waterlock/pack"
 )
 
@@ -196,12 +198,26 @@ func (p *packer) giveUp(cause error) error {
 // lost gives up a pack that the drive did not take or does not give back as it was.
 func (p *packer) lost(name string, ids []chunk.ID, cause error) error {
 	p.forget(name, ids)
+	if err := p.gone(); err != nil {
+		p.mu.Lock()
+		p.err = exit.Errorf(exit.Fatal, "drive %s is gone, or does not answer any more: plug it in again, and run wl pack again; it goes on from there. Nothing was committed: %w",
+			report.Name(p.r.drive.Label()), err)
+		p.mu.Unlock()
+		return p.trouble()
+	}
 	p.r.rep.Warn("pack %s failed on drive %s and is written anew: %v", name, p.r.drive.Label(), cause)
 	p.mu.Lock()
 	p.failed++
 	p.lastFail = cause
 	p.mu.Unlock()
 	return p.trouble()
+}
+
+// gone is what a drive says that has been pulled out; nil if it answers.
+func (p *packer) gone() error {
+	_, free := p.r.drive.FS().Free()
+	_, dir := p.r.drive.FS().ReadDir(p.dir)
+	return cmp.Or(free, dir)
 }
 
 // forget takes a pack off the drive and its chunks off the list of those under way; another pass carries them.
