@@ -82,7 +82,7 @@ func tellRestored(s *session, o vault.RestoreOptions, r vault.RestoreResult) {
 	s.Info("%s %s (%s), %s and %s into %s.", verb, files(r.Files), report.Size(r.Bytes),
 		report.Count(r.Dirs, "directory"), report.Count(r.Others, "other entry"), report.Name(o.Target))
 	if r.AlreadyThere > 0 {
-		s.Info("%s were there already and equal.", files(r.AlreadyThere))
+		s.Info("Of these, there already and equal, so not written again: %s.", report.Count(r.AlreadyThere, "entry"))
 	}
 	if r.Pending > 0 {
 		s.Info("%s came back in the last version that was carried: at home there was a newer one.", files(r.Pending))

@@ -117,8 +117,11 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.Unseen > 0 {
 		s.Info("Left as it was, because home could not read it: %s.", report.Count(r.Unseen, "entry"))
 	}
-	if r.Behind > 0 {
-		s.Info("%s (%s) keep their old version, because chunks of the new one are lacking.", files(r.Behind), report.Size(r.BehindBytes))
+	switch {
+	case r.Behind > 0 && r.Waiting == r.Behind:
+		s.Info("Waiting for a drive that is still under way: %s (%s). The mirror shows what it had.", files(r.Behind), report.Size(r.BehindBytes))
+	case r.Behind > 0:
+		s.Info("Not in the mirror yet, because chunks of them are lacking: %s (%s). It shows what it had.", files(r.Behind), report.Size(r.BehindBytes))
 	}
 	tellRoom(s, r)
 	if r.Failed > 0 {
