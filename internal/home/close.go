@@ -111,9 +111,9 @@ func (r *run) carryStreams(metas []*metaPack) error {
 				return err
 			}
 			if failed++; failed > maxRetries {
-				return exit.Errorf(exit.Fatal, "drive %s is bad: a meta pack could not be written and read back, nothing is committed: %w", r.drive.Label(), err)
+				return exit.Errorf(exit.Fatal, "drive %s is bad: a meta pack could not be written and read back, nothing is committed: %w", r.driveName(), err)
 			}
-			r.rep.Warn("meta pack %d failed on drive %s and is written anew: %v", next, r.drive.Label(), err)
+			r.rep.Warn("meta pack %d failed on drive %s and is written anew: %v", next, r.driveName(), err)
 		}
 	}
 	return nil

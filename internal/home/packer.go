@@ -9,7 +9,6 @@ import (
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
-	"waterlock/internal/report"
 	"waterlock/pack"
 )
 
@@ -139,7 +138,7 @@ func (p *packer) trouble() error {
 	defer p.mu.Unlock()
 	if p.err == nil && p.failed > maxRetries {
 		p.err = exit.Errorf(exit.Fatal, "drive %s is bad: %d packs in a row could not be written and read back, nothing is committed: %w",
-			p.r.drive.Label(), p.failed, p.lastFail)
+			p.r.driveName(), p.failed, p.lastFail)
 	}
 	return p.err
 }
@@ -198,14 +197,14 @@ func (p *packer) giveUp(cause error) error {
 // lost gives up a pack that the drive did not take or does not give back as it was.
 func (p *packer) lost(name string, ids []chunk.ID, cause error) error {
 	p.forget(name, ids)
-	if err := p.gone(); err != nil {
+	if err := p.gone(name, cause); err != nil {
 		p.mu.Lock()
 		p.err = exit.Errorf(exit.Fatal, "drive %s is gone, or does not answer any more: plug it in again, and run wl pack again; it goes on from there. Nothing was committed: %w",
-			report.Name(p.r.drive.Label()), err)
+			p.r.driveName(), err)
 		p.mu.Unlock()
 		return p.trouble()
 	}
-	p.r.rep.Warn("pack %s failed on drive %s and is written anew: %v", name, p.r.drive.Label(), cause)
+	p.r.rep.Warn("pack %s failed on drive %s and is written anew: %v", name, p.r.driveName(), cause)
 	p.mu.Lock()
 	p.failed++
 	p.lastFail = cause
@@ -213,8 +212,12 @@ func (p *packer) lost(name string, ids []chunk.ID, cause error) error {
 	return p.trouble()
 }
 
-// gone is what a drive says that has been pulled out; nil if it answers.
-func (p *packer) gone() error {
+// gone is what a drive says that has been pulled out; nil if it answers. One that does not even begin a pack has gone,
+// whatever the cache of the system still knows of it.
+func (p *packer) gone(name string, cause error) error {
+	if name == "" && disk.IsIOError(cause) {
+		return cause
+	}
 	_, free := p.r.drive.FS().Free()
 	_, dir := p.r.drive.FS().ReadDir(p.dir)
 	return cmp.Or(free, dir)

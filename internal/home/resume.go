@@ -59,7 +59,7 @@ func (r *run) compareDrive() error {
 
 // declareMissing stops counting on a shipment: first the word of it, durable, then the ledger.
 func (r *run) declareMissing(sh *shipment) error {
-	r.rep.Warn("shipment %s of snapshot %d is no longer on drive %s: what it carried is carried again", sh.id.Short(), sh.number, r.drive.Label())
+	r.rep.Warn("shipment %s of snapshot %d is no longer on drive %s: what it carried is carried again", sh.id.Short(), sh.number, r.driveName())
 	for _, name := range sh.packs {
 		if list, err := r.site.readList(sh, name); err == nil && !sh.gone[name] && packKind(name) == chunk.Data {
 			r.res.RecarriedBytes += list.plain
@@ -106,7 +106,7 @@ func (r *run) comparePacks(sh *shipment) error {
 			r.foretell(sh)
 			return nil
 		}
-		r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("missing from drive %s: its chunks are carried again", r.drive.Label()))
+		r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("missing from drive %s: its chunks are carried again", r.driveName()))
 		r.res.Recarried++
 		r.res.RecarriedBytes += list.plain
 		if err := r.site.mark(sh, name+goneSuffix); err != nil {

@@ -68,3 +68,11 @@ func (r *run) makeRoom() error {
 	}
 	return nil
 }
+
+// driveName is the drive's label, or the beginning of its id.
+func (r *run) driveName() string {
+	if label := r.drive.Label(); label != "" {
+		return report.Name(label)
+	}
+	return r.drive.ID().String()[:8]
+}
