@@ -86,7 +86,7 @@ func TestFirstCtrlCClosesTheShipment(t *testing.T) {
 	must(t, r.kill(syscall.SIGUSR1))
 	r.until(" of 288 MiB")
 	must(t, r.kill(os.Interrupt))
-	r.until("Ctrl-C again stops at once")
+	r.until("Ctrl-C again: at once")
 	if code := r.wait(); code != 130 {
 		t.Fatalf("exit code %d, want 130:\n%s", code, r.all.String())
 	}
@@ -100,7 +100,7 @@ func TestFirstCtrlCClosesTheShipment(t *testing.T) {
 	r = w.start(t, w.hState, pack...)
 	r.until("read back")
 	must(t, r.kill(os.Interrupt))
-	r.until("Ctrl-C again stops at once")
+	r.until("Ctrl-C again: at once")
 	must(t, r.kill(os.Interrupt))
 	if code := r.wait(); code != 130 {
 		t.Fatalf("exit code %d, want 130:\n%s", code, r.all.String())
