@@ -100,7 +100,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	tellInstalled(s, r)
 	tellGone(s, r)
 	if r.Foreign > 0 {
-		s.Info("%s that somebody else wrote stood in the way: moved to .wl/foreign, unharmed.", files(r.Foreign))
+		s.Info("%s that somebody else wrote stood in the way: moved to .wl/foreign, unharmed. To list them: wl vault foreign", files(r.Foreign))
 	}
 	if r.NotKept > 0 {
 		s.Info("In the snapshot alone, because a mirror makes no sockets and devices: %s.", report.Count(r.NotKept, "special file"))

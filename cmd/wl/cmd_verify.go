@@ -151,6 +151,9 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 		s.Info("In the mirror %s gone and %s changed by somebody else; the next unpack puts right what it can.",
 			are(r.Missing, "path"), are(r.Foreign, "path"))
 	}
+	if r.Strangers > 0 {
+		s.Info("In the mirror %s that somebody else put there, left alone; -v names them.", lie(r.Strangers))
+	}
 	if r.Sound() {
 		s.Info("No damage.")
 	}

@@ -50,6 +50,8 @@ var jsonForms = []jsonForm{
 	formOf("listed", listedItem),
 	formOf("summary of wl pack", packSummary),
 	formOf("summary of wl vault init", vaultInitSummary),
+	formOf("foreign", foreignItem),
+	formOf("summary of wl vault foreign", vaultForeignSummary),
 	formOf("summary of wl unpack", unpackSummary),
 	formOf("summary of wl restore", func(r vault.RestoreResult) restoreForm { return restoreSummary(vault.RestoreOptions{}, r) }),
 	formOf("summary of wl verify vault", verifyVaultSummary),

@@ -187,6 +187,7 @@ type verifyVaultForm struct {
 	Repaired            int64 `json:"repaired"`
 	MissingPaths        int64 `json:"missing_paths"`
 	ForeignPaths        int64 `json:"foreign_paths"`
+	StrangerFiles       int64 `json:"stranger_files"`
 	Snapshots           int64 `json:"snapshots"`
 	UnreadableSnapshots int64 `json:"unreadable_snapshots"`
 	LackingChunks       int64 `json:"lacking_chunks"`
@@ -196,7 +197,7 @@ type verifyVaultForm struct {
 func verifyVaultSummary(r vault.VerifyResult) verifyVaultForm {
 	return verifyVaultForm{
 		Sound: r.Sound(), Containers: r.Containers, Chunks: r.Chunks, Bytes: r.Bytes, Damaged: r.Damaged, Repaired: r.Repaired,
-		MissingPaths: r.Missing, ForeignPaths: r.Foreign, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
+		MissingPaths: r.Missing, ForeignPaths: r.Foreign, StrangerFiles: r.Strangers, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
 		LackingChunks: r.Lacking, WantedChunks: r.Wants,
 	}
 }
@@ -259,4 +260,35 @@ func vaultItem(r vault.StatusResult) vaultForm {
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
 		Room: roomOf(r.Room), FreeBytes: r.Free, TotalBytes: r.Total,
 	}
+}
+
+// foreignForm is a file that somebody else wrote and that was moved aside.
+type foreignForm struct {
+	pathForm
+	Kind     string    `json:"kind"`
+	Bytes    int64     `json:"bytes"`
+	MTime    time.Time `json:"mtime,omitzero"`
+	Moved    string    `json:"moved"`
+	Where    string    `json:"where"`
+	WhereB64 []byte    `json:"where_b64,omitempty"`
+}
+
+func foreignItem(f vault.ForeignFile) foreignForm {
+	return foreignForm{
+		pathForm: pathOf(rawName(f.Tree, f.Path)), Kind: f.Kind, Bytes: f.Size, MTime: stamp(f.Time), Moved: textOf(f.Moved),
+		Where: textOf(f.Where), WhereB64: exactly(f.Where),
+	}
+}
+
+type vaultForeignForm struct {
+	Files        int64  `json:"files"`
+	Bytes        int64  `json:"bytes"`
+	RemovedFiles int64  `json:"removed_files"`
+	RemovedBytes int64  `json:"removed_bytes"`
+	Failed       int64  `json:"failed"`
+	KeptWhy      string `json:"kept_why"`
+}
+
+func vaultForeignSummary(r vault.ForeignResult) vaultForeignForm {
+	return vaultForeignForm{r.Files, r.Bytes, r.Removed, r.RemovedBytes, r.Failed, textOf(r.Kept)}
 }

@@ -118,6 +118,14 @@ func short(id string) string { return id[:min(len(id), 8)] }
 
 func files(n int64) string { return report.Count(n, "file") }
 
+// lie says that so many files lie somewhere.
+func lie(n int64) string {
+	if n == 1 {
+		return "lies 1 file"
+	}
+	return "lie " + files(n)
+}
+
 // is goes with a count.
 func is(n int64) string {
 	if n == 1 {

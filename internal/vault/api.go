@@ -198,6 +198,7 @@ type VerifyResult struct {
 	Damaged    int64 // chunks and tables found damaged or missing
 	Missing    int64 // paths of the mirror that are gone; the next unpack puts them right
 	Foreign    int64 // paths of the mirror that somebody else changed
+	Strangers  int64 // files in the mirror that are somebody else's: left alone, and no fault
 	Repaired   int64 // of these, repaired from another place
 	Wants      int64 // chunks that home has to carry again, all in all
 	Snapshots  int64 // looked at

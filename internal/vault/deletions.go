@@ -206,8 +206,7 @@ func (d *delivery) commitRemovals(ctx context.Context) error {
 			d.rep.Verbose("%s stays: something in it was not written by wl", d.name(r.Path))
 		}
 		if r.Foreign != "" {
-			d.result.Foreign++
-			d.rep.Warn("%s was not written by wl: it was moved to %s", d.name(r.Path), r.Foreign)
+			d.result.Foreign++ // said by the store
 		}
 	}
 	clear(d.sizes)

@@ -22,6 +22,7 @@ type vault struct {
 
 	lock    *disk.Lock
 	closers []disk.FS
+	vols    []chunkstore.Volume
 	store   *chunkstore.Store
 	cat     *index.Catalog
 }
@@ -69,7 +70,7 @@ func lockVault(path string) (*disk.Lock, error) {
 // trusted.
 func (v *vault) openStore(ctx context.Context) error {
 	vols, closers, err := volumes(v.root, v.settings, v.path, v.commits.trees, v.rep)
-	v.closers = closers
+	v.closers, v.vols = closers, vols
 	if err != nil {
 		return err
 	}

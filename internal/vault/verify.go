@@ -10,6 +10,9 @@ import (
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
+	"waterlock/internal/disk"
+	"waterlock/internal/report"
+	"waterlock/snapshot"
 )
 
 // Verify reads a vault back: the paths of the mirror, every container or a share of them, and the lists of all snapshots. What is damaged is
@@ -23,6 +26,14 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	defer v.closeInto(&err)
 	if err := v.openStore(ctx); err != nil {
 		return result, err
+	}
+	// First, since a path that somebody else changed is forgotten by the check.
+	err = v.store.Strangers(ctx, func(tree, path string, st disk.Stat) {
+		result.Strangers++
+		v.rep.Verbose("%s was not written by wl and is left alone (%s, %s)", snapshot.Join(tree, path), st.Kind, report.Size(st.Size))
+	})
+	if err != nil {
+		return result, interrupted(ctx, err)
 	}
 	mirror, err := v.store.CheckMirror(ctx)
 	result.Missing, result.Foreign = mirror.Missing, mirror.Foreign
