@@ -298,8 +298,23 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				res.Missing++
 				s.report.Warn("%s is missing", v.name(p))
 			}
+			own := c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p
+			if own && found && st.Kind == disk.KindFile && !c.Missing {
+				some, lost, err := s.salvage(ctx, *c)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					s.report.Problem(v.name(p), err)
+				} else if some {
+					res.Chunks += lost
+					row.Digest = [32]byte{} // no entry is equal to it: it is installed anew
+					ch.batch().PutPath(tree, p, row)
+					continue
+				}
+			}
 			ch.batch().DropPath(tree, p)
-			if c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p {
+			if own {
 				missing[c.ID] = true
 				lost := *c
 				lost.Missing = true // should this run be stopped before it is settled

@@ -254,7 +254,7 @@ func TestChangedInPlaceThenReplaced(t *testing.T) {
 	write(t, w.fs, "a/f", "mine")
 	w.fs.Remove("a/g")
 	w.fine(install(w.file("f", c, 20)), remove("g"))
-	if res := w.checkMirror(); res.Lost != 2 || res.Chunks != 3 {
+	if res := w.checkMirror(); res.Lost != 1 || res.Chunks != 3 {
 		t.Fatalf("%+v", res)
 	}
 	w.rebuild(w.rows())

@@ -214,7 +214,14 @@ func (s *Store) install(rec *record, readAt int64) ([]error, error) {
 	if err != nil {
 		return nil, s.spoil(err)
 	}
+	was, err := s.foreignOf(rec)
+	if err != nil {
+		return nil, s.spoil(err)
+	}
 	if err := s.apply(rec, void, readAt); err != nil { // step 11
+		return nil, s.spoil(err)
+	}
+	if err := s.settleForeign(rec, void, was); err != nil {
 		return nil, s.spoil(err)
 	}
 	for i := range void {

@@ -13,7 +13,8 @@
 //     that was read: lately, or now.
 //  3. Bytes in the mirror that this package did not write are never destroyed:
 //     they are adopted where they are what was to come there, else moved to
-//     foreign/<date>/<tree>/<path> and named.
+//     foreign/<date>/<tree>/<path> and named. Until then what is left of our
+//     chunks among them is a place like any other.
 //  4. What a file must hold is checked against the medium before it takes a
 //     path: read back cold, compared with the hash of the whole content.
 //  5. Every chunk that Get returns has been compared with its ID. A place that

@@ -147,7 +147,7 @@ func sharedBase(t *testing.T) (*disktest.Mem, *growScene) {
 	ever := w.ever
 	fresh := slices.DeleteFunc(slices.Clone(edited.Content), func(x snapshot.Extent) bool { _, ok := w.drive[x.ID]; return !ok })
 	w.close()
-	return mem.Crashed(disktest.Names, 0), &growScene{old: string(old), whole: string(now), piece: 30_000, run: func(w *world, _ bool) error {
+	return mem.Crashed(disktest.Names, 0), &growScene{old: string(old), never: []string{string(old)}, whole: string(now), piece: 30_000, run: func(w *world, _ bool) error {
 		w.ever, w.piece = ever, 30_000
 		w.load(fresh)
 		res, err := w.try(install(edited))

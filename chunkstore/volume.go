@@ -162,6 +162,12 @@ func removeIfThere(f disk.FS, name string) error {
 	return nil
 }
 
+// isFile reports whether name is a regular file.
+func isFile(f disk.FS, name string) bool {
+	st, ok, err := stat(f, name)
+	return err == nil && ok && st.Kind == disk.KindFile
+}
+
 // isDir reports whether name is a real directory.
 func isDir(f disk.FS, name string) bool {
 	st, ok, err := stat(f, name)
