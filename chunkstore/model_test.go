@@ -22,10 +22,11 @@ type model struct {
 	files map[string]*snapshot.Entry // what each path shows
 	text  map[string]string          // its content
 	ever  map[string]bool            // contents that must not be lost
+	grows map[string]*snapshot.Entry // what grows for a path
 	clock int64
 }
 
-// TestRandomHistories installs, links, moves, removes, compacts, crashes and
+// TestRandomHistories installs, links, moves, removes, grows, compacts, crashes and
 // rebuilds at random, and holds the store to what always holds.
 func TestRandomHistories(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); !long && f.Value.String() == f.DefValue {
@@ -36,19 +37,23 @@ func TestRandomHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		mem := disktest.NewMem()
 		w := newWorld(t, mem)
-		w.size = 6000
+		w.size, w.grow = 6000, 1
 		if err := w.tryOpen(); err != nil {
 			rt.Fatal(err)
 		}
-		m := &model{w: w, mem: mem, files: map[string]*snapshot.Entry{}, text: map[string]string{}, ever: map[string]bool{}}
+		m := &model{w: w, mem: mem, files: map[string]*snapshot.Entry{}, text: map[string]string{}, ever: map[string]bool{},
+			grows: map[string]*snapshot.Entry{}}
 		defer func() { m.w.discard() }()
 		m.batch(rt, []Action{install(dir("")), install(dir("d"))})
 		for range rapid.IntRange(3, 10).Draw(rt, "steps") {
-			switch rapid.IntRange(0, 11).Draw(rt, "step") {
+			switch rapid.IntRange(0, 13).Draw(rt, "step") {
 			case 0:
-				if _, err := m.w.s.Compact(t.Context(), CompactOptions{}); err != nil {
+				awaited := rapid.Bool().Draw(rt, "awaited")
+				if _, err := m.w.s.Compact(t.Context(), CompactOptions{Awaited: func(string, string) bool { return awaited }}); err != nil {
 					rt.Fatal(err)
 				}
+			case 12, 13:
+				m.grow(rt)
 			case 1:
 				m.reopen(rt, false)
 			case 2:
@@ -132,6 +137,10 @@ func (m *model) draw(rt *rapid.T) (acts []Action) {
 		case 4:
 			e := symlink(p, fmt.Sprint("t", m.clock), m.clock)
 			next[p] = e
+		case 5:
+			if next[p] = m.grows[p]; next[p] == nil {
+				next[p] = m.fresh(rt, p)
+			}
 		default:
 			next[p] = m.fresh(rt, p)
 		}
@@ -160,6 +169,40 @@ func (m *model) fresh(rt *rapid.T, p string) *snapshot.Entry {
 	}
 	m.text[string(hashKey(b.String()))] = b.String()
 	return m.w.file(p, []byte(b.String()), 1000+m.clock)
+}
+
+// grow takes a part of a file that is not whole yet: a new one, or one that is
+// edited in place or continues what grows.
+func (m *model) grow(rt *rapid.T) {
+	p := rapid.SampledFrom(modelPaths).Draw(rt, "path")
+	m.clock++
+	var b []byte
+	if e := m.grows[p]; e != nil && rapid.Bool().Draw(rt, "grows on") {
+		b = []byte(m.text[string(e.Hash[:])])
+		if i := rapid.IntRange(0, 12).Draw(rt, "edited"); i < 9 {
+			copy(b[i*piece1k:], bytesOf(uint64(1000+m.clock), piece1k))
+		}
+	} else {
+		for i := range 9 {
+			b = append(b, bytesOf(uint64(100*m.clock+int64(i)), piece1k)...)
+		}
+	}
+	e := m.w.file(p, b, 1000+m.clock)
+	m.text[string(e.Hash[:])] = string(b)
+	i := rapid.IntRange(0, 7).Draw(rt, "from")
+	carried := part(e, i, rapid.IntRange(i+1, 9).Draw(rt, "to"))
+	m.w.feed()
+	if _, err := m.w.tryGrow(pendingOf(e, carried), carried); err != nil {
+		rt.Fatal(err)
+	}
+	m.grows[p] = e
+	off := 0
+	for _, x := range carried {
+		if !x.Hole {
+			m.ever[string(b[off:off+int(x.Length)])] = true
+		}
+		off += int(x.Length)
+	}
 }
 
 func hashKey(s string) []byte { h := hashOf([]byte(s)); return h[:] }
@@ -215,7 +258,7 @@ func (m *model) crash(rt *rapid.T) {
 	drive := m.w.drive
 	m.w.discard()
 	w := newWorld(m.w.t, m.mem)
-	w.size, w.drive = m.w.size, drive
+	w.size, w.grow, w.drive = m.w.size, m.w.grow, drive
 	m.w = w
 	if err := w.tryOpen(); err != nil {
 		rt.Fatal(err)
