@@ -75,6 +75,12 @@ func (b *Batch) groupContainer(v *volume, e *snapshot.Entry) (*index.Container, 
 	if !holds(c, e) || c.Kind != index.Mirror && c.Kind != index.Kept || c.Tree != v.Tree {
 		return nil, nil
 	}
+	for _, it := range b.items {
+		// Its last link has left the group in this batch, with the inode.
+		if a := &it.act; it.do && a.kind == actMeta && a.cont == id && a.entry.LinkGroup != e.LinkGroup {
+			return nil, nil
+		}
+	}
 	return c, nil
 }
 

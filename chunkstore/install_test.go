@@ -369,3 +369,23 @@ func TestReadBackFiveTimes(t *testing.T) {
 		})
 	}
 }
+
+// A link leaves its group for another, with new times, and another path joins
+// the group with the same content: the inode goes with the first.
+func TestALinkLeavesItsGroupWhileAnotherJoins(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b := random(1, 1500)
+	of := func(p string, sec int64, group uint64) Action {
+		e := w.file(p, b, sec)
+		e.LinkGroup = group
+		return install(e)
+	}
+	w.fine(install(dir("")), of("f", 10, 1))
+	w.fine(of("f", 20, 2), of("g", 10, 1))
+	for name, sec := range map[string]int64{"a/f": 20, "a/g": 10} {
+		if st, err := w.fs.Stat(name); err != nil || st.MTime.Sec != sec || st.Nlink != 1 {
+			t.Errorf("%s: %+v %v", name, st, err)
+		}
+	}
+	w.rebuild(w.rows())
+}
