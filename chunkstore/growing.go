@@ -40,6 +40,12 @@ func (g growing) take(a *action) {
 // Growing reports whether a file grows for a path.
 func (s *Store) Growing(tree, path string) bool { return s.growing.of(tree, path) != 0 }
 
+// Grown is how many bytes the file that grows for a path has.
+func (s *Store) Grown(tree, path string) (int64, error) {
+	list, err := s.chunksOf(s.growing.of(tree, path))
+	return bytesIn(list), err
+}
+
 // chunksOf are the chunks of a container at their offsets, in their order.
 func (s *Store) chunksOf(id index.ContainerID) (list []placed, err error) {
 	if id == 0 {

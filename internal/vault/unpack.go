@@ -222,8 +222,13 @@ func (u *unpacking) summary(ctx context.Context) error {
 		return err
 	}
 	u.result.HistoryTotal, u.result.ForeignBytes = space.History+space.Kept, space.Foreign
-	u.result.Growing, u.result.GrowingBytes = int64(len(u.awaited)), space.Staging
-	for _, size := range u.awaited {
+	for p, size := range u.awaited {
+		has, err := u.v.store.Grown(p.tree, p.path)
+		if err != nil {
+			return err
+		}
+		u.result.Growing++
+		u.result.GrowingBytes += has
 		u.result.GrowingTotal += size
 	}
 	return nil
