@@ -1,7 +1,6 @@
 package chunkstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
 	"waterlock/internal/wire"
-	"waterlock/pack"
 	"waterlock/snapshot"
 )
 
@@ -205,6 +203,3 @@ type Space struct {
 	// of some that is not known. A rebuilt catalog does not know of any.
 	ReadSince int64
 }
-
-var _ = context.Background
-var _ pack.Stored

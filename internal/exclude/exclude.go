@@ -15,7 +15,7 @@
 // Names are raw bytes. Where they are UTF-8, "?" is one character; git takes it for one byte. A pattern that git would
 // never match because it is malformed is an error here.
 //
-// The package is the only importer of doublestar, which matches one pattern; a test compares what comes out with git.
+// One pattern is matched by doublestar; a test compares what comes out with git.
 package exclude
 
 import (
