@@ -45,7 +45,7 @@ func TestReceiptRoundTrip(t *testing.T) {
 	want := *r
 	want.Taken = []Taken{r.Taken[2], {Number: 3, Shipment: ShipmentID{2}, Records: 13, All: true}, r.Taken[0], {Number: 9, Shipment: ShipmentID{1}, All: true}}
 	want.Wants = []Want{r.Wants[1], r.Wants[0]}
-	want.Condemned = []chunk.ID{{5}, {7}}
+	want.Condemned = []Condemned{r.Condemned[1], r.Condemned[0]}
 	if diff := cmp.Diff(&want, got); diff != "" {
 		t.Fatal(diff)
 	}

@@ -80,6 +80,7 @@ type Commit struct {
 	Files      []FileRef // data packs by name, then meta packs by name
 	Snapshot   snapshot.Record
 	Basis      Basis
+	Inventory  bool   // home asks for a list of all chunks that the vault has
 	Floor      uint64 // lowest snapshot number whose shipment home has not seen acknowledged
 	Out        []OutShipment
 }
@@ -125,6 +126,7 @@ func EncodeCommit(c *Commit) ([]byte, error) {
 	c.Snapshot.Encode(&w)
 	w.Fixed(c.Basis.Epoch[:])
 	w.Uvarint(c.Basis.Receipt)
+	w.Bool(c.Inventory)
 	w.Uvarint(c.Floor)
 	out := slices.SortedFunc(slices.Values(c.Out), compareOut)
 	w.Uvarint(uint64(len(out)))
@@ -192,7 +194,7 @@ func decodeCommit(b []byte) (*Commit, error) {
 	}
 	c.Snapshot = *rec
 	copy(c.Basis.Epoch[:], r.Fixed(len(c.Basis.Epoch)))
-	c.Basis.Receipt, c.Floor = r.Uvarint(), r.Uvarint()
+	c.Basis.Receipt, c.Inventory, c.Floor = r.Uvarint(), r.Bool(), r.Uvarint()
 	if n := r.Count(maxOut, minOutBytes); n > 0 {
 		c.Out = make([]OutShipment, n)
 	}

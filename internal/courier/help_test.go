@@ -98,7 +98,7 @@ func newShipment(t testing.TB, d *Drive, id ShipmentID, number uint64) *Commit {
 				{ID: chunk.Stream.ID(noise(1, 9)), Length: 9}, {ID: chunk.Stream.ID(noise(2, 9)), Length: 10, FirstPath: "a/b", Continues: true}}},
 			{Name: "mail", Stopped: "the root is missing"},
 		}},
-		Basis: Basis{testEpoch, 17}, Floor: 3,
+		Basis: Basis{testEpoch, 17}, Inventory: true, Floor: 3,
 		Out: []OutShipment{
 			{Number: 5, Shipment: ShipmentID{9}, Drive: DriveID{8}, DriveLabel: "other", Time: testTime, Lost: true},
 			{Number: 5, Shipment: ShipmentID{2}, Drive: DriveID{8}, DriveLabel: "other"},
@@ -126,9 +126,11 @@ func newReceipt(number uint64) *Receipt {
 			{Number: 3, Shipment: ShipmentID{1}, Records: 70000, All: true},
 			{Number: 9, Shipment: ShipmentID{1}},
 		},
-		Wants:     []Want{{chunk.ID{9}, chunk.Data}, {chunk.ID{3}, chunk.Stream}, {chunk.ID{9}, chunk.Data}},
-		Condemned: []chunk.ID{{7}, {5}, {7}},
-		Awaited:   12, HighestSnapshot: 9, NewestArrived: 4, ReadSince: testTime.AddDate(0, -1, 0), Free: 1 << 40, Total: 1 << 45,
+		Wants: []Want{{ID: chunk.ID{9}, Kind: chunk.Data, Snapshot: 4, Path: "docs/a/\xff"}, {ID: chunk.ID{3}, Kind: chunk.Stream},
+			{ID: chunk.ID{9}, Kind: chunk.Data, Snapshot: 4, Path: "docs/a/\xff"}},
+		Condemned: []Condemned{{chunk.ID{7}, number}, {chunk.ID{5}, 1}, {chunk.ID{7}, number}},
+		Cleared:   3, Inventory: InventoryRef{Count: 20_000_000, Digest: chunk.Digest{6}},
+		Awaited: 12, HighestSnapshot: 9, NewestArrived: 4, ReadSince: testTime.AddDate(0, -1, 0), Free: 1 << 40, Total: 1 << 45,
 	}
 }
 

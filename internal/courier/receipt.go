@@ -18,8 +18,12 @@ const (
 	MaxWants     = 1 << 20   // a vault that wants more asks for the rest next time
 	MaxCondemned = 1 << 20   // and so it does where it condemns more
 
-	maxTaken      = 1 << 20
-	minTakenBytes = 1 + 16 + 1 + 1
+	MaxWantPath = 4 << 10 // bytes of the path of a want
+
+	maxTaken          = 1 << 20
+	minTakenBytes     = 1 + 16 + 1 + 1
+	minWantBytes      = 32 + 1 + 1 + 1
+	minCondemnedBytes = 32 + 1
 )
 
 // ErrReceipt is a receipt that fails a check of its envelope or its content.
@@ -46,7 +50,29 @@ func (t *Taken) Arrived(i uint32) bool {
 type Want struct {
 	ID   chunk.ID
 	Kind chunk.Kind
+	// Snapshot is the newest that names the chunk, Path one path in it that needs it, with the tree before it. They are
+	// for people: 0 and "" where nothing is known, or the receipt has no room for more.
+	Snapshot uint64
+	Path     string
 }
+
+// Condemned is a chunk that the vault is about to delete. Since is the number of
+// the first receipt that said so.
+type Condemned struct {
+	ID    chunk.ID
+	Since uint64
+}
+
+// InventoryRef names the inventory that goes with a receipt: a list of all
+// chunks that the vault had when the receipt was made. Count 0 and a zero digest:
+// there is none.
+type InventoryRef struct {
+	Count  uint64 // of its chunks
+	Digest chunk.Digest
+}
+
+// IsZero tells whether no inventory goes with the receipt.
+func (r InventoryRef) IsZero() bool { return r == InventoryRef{} }
 
 // Receipt is the vault's whole state towards home.
 type Receipt struct {
@@ -57,10 +83,14 @@ type Receipt struct {
 	Time            time.Time
 	Taken           []Taken
 	Wants           []Want
-	Condemned       []chunk.ID
+	Condemned       []Condemned
 	Awaited         uint64 // chunks lacking that a shipment still out may bring
 	HighestSnapshot uint64
 	NewestArrived   uint64
+	// Cleared is the newest snapshot of which the mirror has followed every
+	// deletion; 0: of none.
+	Cleared   uint64
+	Inventory InventoryRef
 	// ReadSince: every chunk that the vault has was checked by its ID, there, at
 	// this time or later. Zero: of some that is not known.
 	ReadSince   time.Time
@@ -82,6 +112,9 @@ func EncodeReceipt(r *Receipt) ([]byte, error) {
 	w.Uvarint(r.HighestSnapshot)
 	w.Uvarint(r.NewestArrived)
 	w.Uvarint(r.Awaited)
+	w.Uvarint(r.Cleared)
+	w.Uvarint(r.Inventory.Count)
+	w.Fixed(r.Inventory.Digest[:])
 	writeTime(&w, r.ReadSince)
 	w.Uvarint(uint64(r.Free))
 	w.Uvarint(uint64(r.Total))
@@ -109,11 +142,14 @@ func EncodeReceipt(r *Receipt) ([]byte, error) {
 	for i := range wants {
 		w.Fixed(wants[i].ID[:])
 		w.Byte(byte(wants[i].Kind))
+		w.Uvarint(wants[i].Snapshot)
+		w.String(wants[i].Path)
 	}
-	condemned := slices.Compact(slices.SortedFunc(slices.Values(r.Condemned), chunk.ID.Compare))
+	condemned := slices.Compact(slices.SortedFunc(slices.Values(r.Condemned), compareCondemned))
 	w.Uvarint(uint64(len(condemned)))
 	for i := range condemned {
-		w.Fixed(condemned[i][:])
+		w.Fixed(condemned[i].ID[:])
+		w.Uvarint(condemned[i].Since)
 	}
 	if w.Len() > MaxReceipt-wire.Overhead {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d allowed", ErrReceipt, w.Len(), MaxReceipt)
@@ -148,6 +184,8 @@ func decodeReceipt(b []byte) (*Receipt, error) {
 	copy(rc.Epoch[:], r.Fixed(len(rc.Epoch)))
 	rc.Number, rc.Time = r.Uvarint(), readTime(r)
 	rc.HighestSnapshot, rc.NewestArrived, rc.Awaited = r.Uvarint(), r.Uvarint(), r.Uvarint()
+	rc.Cleared, rc.Inventory.Count = r.Uvarint(), r.Uvarint()
+	copy(rc.Inventory.Digest[:], r.Fixed(len(rc.Inventory.Digest)))
 	rc.ReadSince = readTime(r)
 	rc.Free, rc.Total = readInt64(r), readInt64(r)
 	if n := r.Count(maxTaken, minTakenBytes); n > 0 {
@@ -168,18 +206,20 @@ func decodeReceipt(b []byte) (*Receipt, error) {
 			return nil, r.Err()
 		}
 	}
-	if n := r.Count(MaxWants, 32+1); n > 0 {
+	if n := r.Count(MaxWants, minWantBytes); n > 0 {
 		rc.Wants = make([]Want, n)
 	}
 	for i := range rc.Wants {
 		copy(rc.Wants[i].ID[:], r.Fixed(32))
 		rc.Wants[i].Kind = chunk.Kind(r.Byte())
+		rc.Wants[i].Snapshot, rc.Wants[i].Path = r.Uvarint(), r.String(MaxWantPath)
 	}
-	if n := r.Count(MaxCondemned, 32); n > 0 {
-		rc.Condemned = make([]chunk.ID, n)
+	if n := r.Count(MaxCondemned, minCondemnedBytes); n > 0 {
+		rc.Condemned = make([]Condemned, n)
 	}
 	for i := range rc.Condemned {
-		copy(rc.Condemned[i][:], r.Fixed(32))
+		copy(rc.Condemned[i].ID[:], r.Fixed(32))
+		rc.Condemned[i].Since = r.Uvarint()
 	}
 	if err := r.Done(); err != nil {
 		return nil, err
@@ -192,8 +232,11 @@ func (r *Receipt) check() error {
 	if r.Route.IsZero() || r.Epoch == (Epoch{}) || r.Number == 0 {
 		return errors.New("route, epoch or number is zero")
 	}
-	if n := max(r.Number, r.HighestSnapshot, r.NewestArrived); n > snapshot.MaxNumber {
+	if n := max(r.Number, r.HighestSnapshot, r.NewestArrived, r.Cleared); n > snapshot.MaxNumber {
 		return fmt.Errorf("number %d, at most %d", n, uint64(snapshot.MaxNumber))
+	}
+	if (r.Inventory.Digest == chunk.Digest{}) && r.Inventory.Count > 0 {
+		return errors.New("inventory without a digest")
 	}
 	for i := range r.Taken {
 		t := &r.Taken[i]
@@ -216,13 +259,17 @@ func (r *Receipt) check() error {
 	for i := range r.Wants {
 		if w := &r.Wants[i]; !w.Kind.Valid() {
 			return fmt.Errorf("want of kind %v", w.Kind)
+		} else if w.Snapshot > snapshot.MaxNumber {
+			return fmt.Errorf("want %v of snapshot %d", w.ID, w.Snapshot)
 		} else if i > 0 && compareWants(r.Wants[i-1], *w) >= 0 {
 			return fmt.Errorf("want %v after %v", w.ID, r.Wants[i-1].ID)
 		}
 	}
-	for i := 1; i < len(r.Condemned); i++ {
-		if r.Condemned[i-1].Compare(r.Condemned[i]) >= 0 {
-			return fmt.Errorf("condemned %v after %v", r.Condemned[i], r.Condemned[i-1])
+	for i := range r.Condemned {
+		if c := &r.Condemned[i]; c.Since == 0 || c.Since > r.Number {
+			return fmt.Errorf("condemned %v since receipt %d", c.ID, c.Since)
+		} else if i > 0 && compareCondemned(r.Condemned[i-1], *c) >= 0 {
+			return fmt.Errorf("condemned %v after %v", c.ID, r.Condemned[i-1].ID)
 		}
 	}
 	return nil
@@ -255,3 +302,5 @@ func compareTaken(a, b Taken) int {
 }
 
 func compareWants(a, b Want) int { return a.ID.Compare(b.ID) }
+
+func compareCondemned(a, b Condemned) int { return a.ID.Compare(b.ID) }

@@ -103,7 +103,7 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 				}
 				if rapid.IntRange(0, 3).Draw(rt, "condemns") == 0 {
 					for _, i := range anyIDs.Draw(rt, "condemned") {
-						r.Condemned = append(r.Condemned, idOf(i))
+						r.Condemned = append(r.Condemned, courier.Condemned{ID: idOf(i), Since: r.Number})
 					}
 				}
 				data, err := courier.EncodeReceipt(r)

@@ -150,7 +150,10 @@ func (b *books) apply(r *courier.Receipt, superseded bool) error {
 			return err
 		}
 	}
-	drop := slices.Clone(r.Condemned)
+	var drop []chunk.ID
+	for _, c := range r.Condemned {
+		drop = append(drop, c.ID)
+	}
 	for _, w := range r.Wants {
 		drop = append(drop, w.ID)
 	}
