@@ -86,8 +86,8 @@ func newApp(e *env) *cli.App {
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
 			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +
 			"SIGUSR1 shows the progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
-			"something could not be read, delivered or given back, 10 no such route, drive, vault or snapshot,\n" +
-			"11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
+			"something could not be read, delivered or given back, 4 a trip or a verification is overdue, 10 no such\n" +
+			"route, drive, vault or snapshot, 11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
 		Commands: []*cli.Command{
 			initCommand(e), driveCommand(e), runCommand(e), packCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),

@@ -28,7 +28,9 @@ func statusCommand(e *env) *cli.Command {
 			"With paths, at home: whether the vault has what lies there, so that it may be deleted here, since when,\n"+
 			"and when it was last read there; else on which drive it is, or why it is not carried yet. Everything at\n"+
 			"and under a path is compared with what the last pack saw, without reading it. The exit code is 0 only if\n"+
-			"all of it may be deleted, else 3.",
+			"all of it may be deleted, else 3.\n\n"+
+			"Without paths the exit code is 4 where the newest shipment that has arrived, or the last full reading of\n"+
+			"the vault, is longer ago than route.toml or vault.toml allow under [overdue]: a word for monitoring.",
 			"wl status",
 			"wl status /srv/photos/2019 /srv/documents/will.odt",
 			"wl status --route attic",
@@ -111,6 +113,7 @@ func tellStatus(ctx context.Context, s *session, routes, vaults []string) error 
 		if err == nil {
 			s.Item("route", routeItem(r))
 			told.Routes++
+			told.Overdue += len(r.Overdue)
 		}
 	}
 	for _, dir := range vaults {
@@ -120,9 +123,13 @@ func tellStatus(ctx context.Context, s *session, routes, vaults []string) error 
 		if err == nil {
 			s.Item("vault", vaultItem(r))
 			told.Vaults++
+			told.Overdue += len(r.Overdue)
 		}
 	}
 	s.Summary("status", told)
+	if failed == nil && told.Overdue > 0 {
+		return exit.With(exit.Overdue, errReported)
+	}
 	return failed
 }
 
@@ -184,6 +191,9 @@ func homeStatus(r home.StatusResult) string {
 			fmt.Fprintf(&b, "Shipment %s (snapshot %d, drive %s): %s\n", short(sh.Shipment), sh.Snapshot, report.Name(sh.Drive), sh.State)
 		}
 	}
+	for _, o := range r.Overdue {
+		b.WriteString(overdueLine(o, homeOverdue))
+	}
 	return b.String()
 }
 
@@ -231,5 +241,8 @@ func vaultStatus(r vault.StatusResult) string {
 	fmt.Fprintf(&b, "Space: mirror %s, history %s, old versions kept whole %s, staging %s, foreign %s; %s free of %s.\n",
 		report.Size(r.Mirror), report.Size(r.History), report.Size(r.Kept), report.Size(r.Staging), report.Size(r.Foreign),
 		report.Size(r.Free), report.Size(r.Total))
+	for _, o := range r.Overdue {
+		b.WriteString(overdueLine(o, vaultOverdue))
+	}
 	return b.String()
 }

@@ -164,6 +164,8 @@ type routeForm struct {
 	VaultFreeBytes  int64              `json:"vault_free_bytes"`
 	VaultTotalBytes int64              `json:"vault_total_bytes"`
 	WantedChunks    int64              `json:"wanted_chunks"`
+	ReadSince       time.Time          `json:"read_since,omitzero"`
+	Overdue         []overdueForm      `json:"overdue"`
 	Trees           []treeStatusForm   `json:"trees"`
 	Drives          []driveStatusForm  `json:"drives"`
 	Shipments       []shipmentStatForm `json:"shipments"`
@@ -209,6 +211,7 @@ func routeItem(r home.StatusResult) routeForm {
 		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotAt), ArrivedSnapshot: r.Arrived,
 		Vault: textOf(r.Vault), Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt),
 		VaultFreeBytes: r.VaultFree, VaultTotalBytes: r.VaultTotal, WantedChunks: r.Wants,
+		ReadSince: stamp(r.ReadSince), Overdue: listOf(r.Overdue, overdueOf),
 		Trees:     listOf(r.Trees, treeStatusOf),
 		Drives:    listOf(r.Drives, driveStatusOf),
 		Shipments: listOf(r.Shipments, shipmentStatOf),
@@ -268,9 +271,10 @@ func clearSummary(r home.ClearResult) clearForm {
 
 // statusForm counts the objects that wl status wrote.
 type statusForm struct {
-	Routes int `json:"routes"`
-	Vaults int `json:"vaults"`
-	Paths  int `json:"paths"`
+	Routes  int `json:"routes"`
+	Vaults  int `json:"vaults"`
+	Paths   int `json:"paths"`
+	Overdue int `json:"overdue"`
 }
 
 // driveInitForm is the drive that wl drive init made.

@@ -248,6 +248,7 @@ type vaultForm struct {
 	StagingBytes  int64          `json:"staging_bytes"`
 	ForeignBytes  int64          `json:"foreign_bytes"`
 	Room          roomForm       `json:"room"`
+	Overdue       []overdueForm  `json:"overdue"`
 	FreeBytes     int64          `json:"free_bytes"`
 	TotalBytes    int64          `json:"total_bytes"`
 }
@@ -258,7 +259,7 @@ func vaultItem(r vault.StatusResult) vaultForm {
 		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
 		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, ReadSince: stamp(r.ReadSince),
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
-		Room: roomOf(r.Room), FreeBytes: r.Free, TotalBytes: r.Total,
+		Room: roomOf(r.Room), Overdue: listOf(r.Overdue, overdueOf), FreeBytes: r.Free, TotalBytes: r.Total,
 	}
 }
 

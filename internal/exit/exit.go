@@ -16,6 +16,7 @@ const (
 	Fatal       Code = 1   // the operation as a whole failed
 	Usage       Code = 2   // the command line makes no sense
 	Incomplete  Code = 3   // finished, but something could not be read, delivered or given back
+	Overdue     Code = 4   // all is well so far, but a trip or a verification is overdue
 	NotFound    Code = 10  // no such route, drive, vault or snapshot
 	Locked      Code = 11  // another wl is at work here
 	WrongKey    Code = 12  // the secret does not open what is sealed
@@ -24,7 +25,7 @@ const (
 )
 
 // Codes are all of them, ascending.
-var Codes = []Code{OK, Fatal, Usage, Incomplete, NotFound, Locked, WrongKey, Corrupt, Interrupted}
+var Codes = []Code{OK, Fatal, Usage, Incomplete, Overdue, NotFound, Locked, WrongKey, Corrupt, Interrupted}
 
 // String names the code in a few plain words.
 func (c Code) String() string {
@@ -37,6 +38,8 @@ func (c Code) String() string {
 		return "wrong usage"
 	case Incomplete:
 		return "finished, but not all could be read or delivered"
+	case Overdue:
+		return "overdue"
 	case NotFound:
 		return "not found"
 	case Locked:

@@ -151,7 +151,9 @@ type StatusResult struct {
 	ReceiptAt  time.Time
 	VaultFree  int64
 	VaultTotal int64
-	Wants      int64 // chunks the vault asks for
+	Wants      int64     // chunks the vault asks for
+	ReadSince  time.Time // all that the vault has was read there at this time or later; zero: not known
+	Overdue    []report.Overdue
 	Trees      []TreeStatus
 	Drives     []DriveStatus
 	Shipments  []ShipmentStatus // out, lost, missing or open; oldest first

@@ -47,7 +47,8 @@ type Config struct {
 	Pack       packConf      `toml:"pack" comment:"what wl pack does"`
 	Guard      guardConf     `toml:"guard" comment:"when a tree is stopped because something looks wrong at home"`
 	Deletions  deletionsConf `toml:"deletions" comment:"what wl pack says of files that are gone: ask, propagate (the vault takes them out of its mirror,\nas far as its own policy lets it) or keep (they stay in the mirror). Older snapshots have them in any case."`
-	Trees      []Tree        `toml:"tree" comment:"the trees: the directories that this route packs. A new one may be added at any time.\nA tree's path may change (then pack once with --allow-device NAME if it asks for it), its name may not.\n\nWhat a tree leaves out, and what may vanish from it without a question, stands below its path:\nexclude = ['*.tmp', '/cache/', '!/cache/keep']  patterns as in .gitignore, from the root of the tree\nexclude_file = ['/etc/wl/photos.exclude']       files with such patterns, one a line; they come first\nexclude_caches = true                           what lies beside a CACHEDIR.TAG\nexclude_if_present = ['.nobackup']              what lies beside a file of that name\nexclude_larger_than = '50 GiB'\none_file_system = true                          stay on the file system that the root lies on\npropagate = ['*.log']                           gone: the vault may take them out of its mirror\nkeep = ['/albums/']                             gone: they stay in the mirror; wins over propagate"`
+	Overdue    report.Limits `toml:"overdue" comment:"wl status warns, with exit code 4, where this is longer ago: such as '30 days', '12 hours' or 'never'"`
+	Trees      []Tree        `toml:"tree" comment:"the trees: the directories that this route packs. A new one may be added at any time.\nA tree's path may change (then pack once with --allow-device NAME if it asks for it), its name may not.\n\nWhat a tree leaves out, and what may vanish from it without a question, stands below its path:\nexclude = ['*.tmp', '/cache/', '!/cache/keep']  patterns as in .gitignore, from the root of the tree\nexclude_file = ['/etc/wl/photos.exclude']       files with such patterns, one a line; they come first\nexclude_caches = true                           what lies beside a CACHEDIR.TAG\nexclude_if_present = ['.nobackup']              what lies beside a file of that name\nexclude_larger_than = '50 GiB'\none_file_system = true                          stay on the file system that the root lies on\npropagate = ['*.log']                           gone: the vault may take them out of its mirror\nkeep = ['/albums/']                             gone: they stay in the mirror; wins over propagate\npriority = 'last'                               the tree comes behind the others where not all can be carried; or 'first'\nfirst = ['/will.odt', '*.kdbx']                 what comes before everything else\nlast = ['/footage/']                            what comes last"`
 }
 
 type chunkerConf struct {
@@ -60,6 +61,7 @@ type chunkerConf struct {
 type packConf struct {
 	Reserve           Size   `toml:"reserve" comment:"room to leave free on a drive (--reserve)"`
 	PackSize          Size   `toml:"pack_size" comment:"most bytes of one pack: less is verified sooner, more is fewer files"`
+	Order             Order  `toml:"order" comment:"where not all can be carried: path, newest, oldest or smallest; first and last of the trees come before that"`
 	ClearAcknowledged string `toml:"clear_acknowledged" comment:"when room is needed, delete shipments that a receipt acknowledged in full: ask, always or never"`
 	CompressionLevel  int    `toml:"compression_level" comment:"of zstd: 1 (fast) to 3; 0 is the default"`
 }
@@ -76,7 +78,8 @@ type deletionsConf struct {
 func defaultConfig() Config {
 	return Config{
 		Deletions: deletionsConf{Vanished: AnswerAsk, Excluded: AnswerAsk},
-		Pack:      packConf{Reserve: defaultReserve, PackSize: defaultPackSize, ClearAcknowledged: clearAsk},
+		Pack:      packConf{Reserve: defaultReserve, PackSize: defaultPackSize, Order: OrderPath, ClearAcknowledged: clearAsk},
+		Overdue:   report.DefaultLimits(),
 		Guard:     guardConf{MaxVanished: defaultMaxVanished},
 	}
 }
@@ -155,6 +158,12 @@ func (c *Config) validate() error {
 		if _, err := newDecider(t, nil); err != nil {
 			return err
 		}
+		if _, err := newRanker(t, c.Pack.Order, time.Time{}); err != nil {
+			return err
+		}
+		if err := t.Priority.check(); err != nil {
+			return fmt.Errorf("tree %q: %w", t.Name, err)
+		}
 	}
 	for _, a := range []Answer{c.Deletions.Vanished, c.Deletions.Excluded} {
 		if _, err := ParseAnswer(string(a)); err != nil {
@@ -163,6 +172,9 @@ func (c *Config) validate() error {
 	}
 	if c.Pack.PackSize < minPackSize || c.Pack.PackSize > maxPackSize {
 		return fmt.Errorf("pack_size %s is not between %s and %s", report.Size(int64(c.Pack.PackSize)), report.Size(minPackSize), report.Size(maxPackSize))
+	}
+	if err := c.Pack.Order.check(); err != nil {
+		return err
 	}
 	if a := c.Pack.ClearAcknowledged; a != clearAsk && a != clearAlways && a != clearNever {
 		return fmt.Errorf("clear_acknowledged is %q, not ask, always or never", a)

@@ -11,6 +11,10 @@ type Tree struct {
 	Name string `toml:"name"`
 	Path string `toml:"path"`
 	Exclusions
+	// What is carried before everything else, or after it, where not all can be.
+	Priority Priority `toml:"priority,omitempty"`
+	First    []string `toml:"first,omitempty"` // patterns; they win over last, both over priority
+	Last     []string `toml:"last,omitempty"`
 	// Patterns of what may vanish without a question: it leaves the vault's mirror, or stays in it.
 	Propagate []string `toml:"propagate,omitempty"`
 	Keep      []string `toml:"keep,omitempty"`

@@ -68,6 +68,8 @@ type run struct {
 	moves    *moves
 	newKeys  []inodeKey // of what is new in any tree, sorted
 	answers  answers
+	schedule *schedule
+	began    time.Time
 
 	streamsGone int64 // stream chunks that the vault asks for and that are no longer kept
 
@@ -137,7 +139,7 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 }
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
-	r := &run{o: o, site: s, rep: orDiscard(o.Report), res: res}
+	r := &run{o: o, site: s, rep: orDiscard(o.Report), res: res, began: s.now()}
 	res.Route, res.RouteID, res.DryRun, res.Rehash = s.cfg.Name, s.cfg.RouteID, o.DryRun, o.Rehash
 	res.ReadBack = Coldness(disk.Cold.String())
 	var err error
@@ -198,6 +200,9 @@ func (r *run) loadTrees() error {
 		t := &treeState{Tree: tree, lastScan: scans[tree.Name]}
 		if t.excluder, err = newExcluder(tree, r.o.Exclusions, r.site.skips); err == nil {
 			t.decider, err = newDecider(tree, r.o.Reconsider)
+		}
+		if err == nil {
+			t.ranker, err = newRanker(tree, r.site.cfg.Pack.Order, r.began)
 		}
 		if err != nil {
 			return exit.With(exit.Usage, err)

@@ -40,13 +40,18 @@ type pass struct {
 type part struct {
 	tree, path string
 	begun      bool // some of it was carried before
+	rank       rank
 }
 
 // passes goes through all trees until every pack read back is good: where one was lost, another pass carries what it
-// held, and reads no more than that. The last room takes a part of the first file that was too large for it; one that
+// held, and reads no more than that. Each takes one range of the order that files are carried in. The last room takes a part of the first file that was too large for it; one that
 // was begun on an earlier trip comes before others, so that it is whole soon.
 func (r *run) passes(ctx context.Context) error {
 	r.rep.Phase("read", r.res.ToRead, r.res.ToReadFiles)
+	if r.schedule == nil {
+		r.schedule = newSchedule(r.trees)
+		r.schedule.advance(r.packer.left())
+	}
 	for chosen := (*part)(nil); ; {
 		r.pass++
 		r.packer.again = false
@@ -70,17 +75,25 @@ func (r *run) passes(ctx context.Context) error {
 		switch {
 		case r.packer.lostSome():
 			r.rep.Verbose("another pass carries what was lost")
+		case !r.schedule.done() && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
+			r.schedule.advance(r.packer.left())
 		case waiting != nil && chosen == nil && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
 			chosen = waiting
 		default:
+			if !r.schedule.done() {
+				r.outOfRoom()
+			}
 			return nil
 		}
 	}
 }
 
-// or is the first of two files, unless only the other was begun.
+// or is one of two files: the one that was begun, else the one of lower rank, else the first.
 func (w *part) or(o *part) *part {
-	if w == nil || o != nil && o.begun && !w.begun {
+	switch {
+	case o == nil:
+		return w
+	case w == nil, o.begun && !w.begun, o.begun == w.begun && o.rank < w.rank:
 		return o
 	}
 	return w
@@ -337,6 +350,10 @@ func (p *pass) admits(n *snapshot.Node, prev *snapshot.ScanEntry) (bool, error) 
 	if p.r.stopRequested() {
 		return false, nil
 	}
+	rank := p.t.ranker.rank(n)
+	if rank > p.r.schedule.upTo {
+		return false, nil // its turn comes with another pass
+	}
 	need := n.DataSize()
 	if need <= p.pipe.left() {
 		return true, nil
@@ -357,7 +374,7 @@ func (p *pass) admits(n *snapshot.Node, prev *snapshot.ScanEntry) (bool, error) 
 		return true, nil
 	}
 	p.r.outOfRoom()
-	p.waiting = p.waiting.or(&part{p.t.Name, n.Entry.Path, carried > 0})
+	p.waiting = p.waiting.or(&part{p.t.Name, n.Entry.Path, carried > 0, rank})
 	return false, nil
 }
 

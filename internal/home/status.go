@@ -49,7 +49,9 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 	if r := b.receipt; r != nil {
 		res.Vault, res.Receipt, res.ReceiptAt, res.Arrived = r.VaultName, r.Number, r.Time, r.NewestArrived
 		res.VaultFree, res.VaultTotal, res.Wants = r.Free, r.Total, int64(len(r.Wants))
+		res.ReadSince = r.ReadSince
 	}
+	res.Overdue = b.overdue()
 	scans, err := s.lastScans(newest)
 	if err != nil {
 		return res, err
@@ -67,6 +69,20 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 		res.Trees = append(res.Trees, t)
 	}
 	return res, b.countShipments(&res)
+}
+
+// overdue is what should have happened again by now. Of a vault from which nothing has come yet the route's own age counts.
+func (b *books) overdue() []report.Overdue {
+	trip, verification := b.site.cfg.Created, b.site.now()
+	if r := b.receipt; r != nil && r.NewestArrived > 0 {
+		verification = r.ReadSince
+	}
+	for _, sh := range b.fleet.all {
+		if b.ackedInFull(sh.id) && sh.time.After(trip) {
+			trip = sh.time
+		}
+	}
+	return b.site.cfg.Overdue.Overdue(b.site.now(), trip, verification)
 }
 
 // empty is the state of a file without chunks before its snapshot has arrived.

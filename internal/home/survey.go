@@ -18,6 +18,7 @@ type treeState struct {
 	unsure     bool                 // the last scan may be of a snapshot that was not committed
 	excluder   *excluder
 	decider    *decider
+	ranker     *ranker
 	stopped    *StoppedTree
 	rehashed   bool    // a pass of this run has been through
 	root       disk.FS // nil: missing (and allowed to be), or stopped
@@ -30,14 +31,15 @@ type survey struct {
 	census
 	files, bytes        int64
 	toReadFiles, toRead int64
-	metaBytes           int64      // upper bound of the stream's plain bytes
-	lastFiles           int64      // files of the last scan
-	lastEntries         int64      // its entries beneath the root
-	found               int64      // files of the last scan that are gone and were found again under another name
-	lastDev             uint64     // that the root lay on
-	scanTorn            bool       // the last scan is damaged: what was behind that place is not known
-	newKeys             []inodeKey // of new files and directories, which may be moved ones
-	goneFiles           []inodeKey // that may have been moved
+	demand              map[rank]int64 // bytes to be carried, by rank; holes and what was carried of a file do not count
+	metaBytes           int64          // upper bound of the stream's plain bytes
+	lastFiles           int64          // files of the last scan
+	lastEntries         int64          // its entries beneath the root
+	found               int64          // files of the last scan that are gone and were found again under another name
+	lastDev             uint64         // that the root lay on
+	scanTorn            bool           // the last scan is damaged: what was behind that place is not known
+	newKeys             []inodeKey     // of new files and directories, which may be moved ones
+	goneFiles           []inodeKey     // that may have been moved
 	averageChunk        int64
 }
 
@@ -87,7 +89,7 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 	defer closeHints(hints)
 
 	s := &t.survey
-	s.averageChunk = averageChunk(r.params)
+	s.averageChunk, s.demand = averageChunk(r.params), map[rank]int64{}
 	gone, err := r.newGoneList(t)
 	if err != nil {
 		return err
@@ -147,7 +149,9 @@ func (r *run) surveyTree(ctx context.Context, t *treeState) error {
 		}
 		around.meets(n)
 		r.list(t, n, prev)
-		s.count(n, prev, r.hinted(hints, n), r.rehashes(t, n.Entry.Path))
+		if s.count(n, prev, r.hinted(hints, n), r.rehashes(t, n.Entry.Path)) {
+			s.demand[t.ranker.rank(n)] += toCarry(n, prev)
+		}
 		return nil
 	})
 	if err != nil && !begun && ctx.Err() == nil {
@@ -230,7 +234,8 @@ func (s *survey) countLast(e *snapshot.ScanEntry) {
 	}
 }
 
-func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehash bool) {
+// count counts a path; carry: its content is new, changed, or was not carried yet.
+func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehash bool) (carry bool) {
 	if n.Entry.Kind == disk.KindFile {
 		s.files++
 		s.bytes += n.Entry.Size
@@ -248,7 +253,7 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehas
 			s.toReadFiles++
 			s.toRead += n.Entry.Size
 		}
-		return
+		return false
 	}
 	s.metaBytes += itemBytes(&n.Entry) + itemSlack + extentBytes*(n.DataSize()/s.averageChunk+2)
 	if prev != nil {
@@ -258,10 +263,20 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehas
 		s.isNew(n)
 	}
 	if hinted {
-		return
+		return false
 	}
 	s.toReadFiles++
 	s.toRead += n.Entry.Size
+	return true
+}
+
+// toCarry is an upper bound of what is to be carried of a file: its bytes without holes and without what was carried of it.
+func toCarry(n *snapshot.Node, prev *snapshot.ScanEntry) int64 {
+	need := n.DataSize()
+	if prev != nil && prev.Entry.Pending && unchanged(n, prev) {
+		need -= length(prev.Entry.Carried)
+	}
+	return max(0, need)
 }
 
 func (s *survey) mayHaveMoved(e *snapshot.ScanEntry) {

@@ -235,6 +235,7 @@ type StatusResult struct {
 	Foreign   int64     // somebody else's files moved aside
 	Room      Room      // what the last unpack had no room for
 	ReadSince time.Time // every chunk was read at this time or later; zero: of some that is not known
-	Free      int64     // of the vault's file system
+	Overdue   []report.Overdue
+	Free      int64 // of the vault's file system
 	Total     int64
 }

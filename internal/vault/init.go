@@ -50,6 +50,7 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 		return InitResult{}, exit.Errorf(exit.Usage, "%s lies on the courier drive; a vault belongs on a disk that stays", path)
 	}
 	s := settings{
+		Overdue:   report.DefaultLimits(),
 		Format:    SettingsFormat,
 		Route:     route.info.ID.String(),
 		RouteName: route.info.Name,

@@ -13,6 +13,7 @@ import (
 
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
+	"waterlock/internal/report"
 	"waterlock/internal/wire"
 	"waterlock/snapshot"
 )
@@ -30,6 +31,7 @@ type settings struct {
 	Created   time.Time         `toml:"created"`
 	Name      string            `toml:"name" comment:"What home calls this vault."`
 	Deletions Deletions         `toml:"deletions" comment:"What wl unpack does with files that are gone at home: ask, keep, confirmed (what home\nhas confirmed) or apply (what nobody has decided there, too). What home keeps or excludes stays in any case.\nWhat leaves the mirror stays in older snapshots. --deletions overrides this for one run."`
+	Overdue   report.Limits     `toml:"overdue" comment:"wl status warns, with exit code 4, where this is longer ago: such as '30 days', '12 hours' or 'never'."`
 	Trees     map[string]string `toml:"trees" comment:"Trees that lie elsewhere than in a directory of their name beside this one's .wl, for example\nphotos = \"/mnt/second-disk/photos\"\nTo move a tree by hand, move its directory with everything in it, its own .wl included, then write it here."`
 
 	id wire.RouteID
@@ -44,7 +46,7 @@ func (s *settings) encode() ([]byte, error) {
 }
 
 func decodeSettings(text []byte) (settings, error) {
-	var s settings
+	s := settings{Overdue: report.DefaultLimits()}
 	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
 		var strict *toml.StrictMissingError

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"waterlock/internal/report"
 )
 
 // Status says how a vault stands.
@@ -48,12 +50,29 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if space.ReadSince != 0 {
 		result.ReadSince = time.Unix(space.ReadSince, 0)
 	}
+	if result.Overdue, err = v.overdue(result); err != nil {
+		return result, err
+	}
 	free, err := v.root.Free()
 	if err != nil {
 		return result, err
 	}
 	result.Free, result.Total = free.Avail, free.Total
 	return result, nil
+}
+
+// overdue is what should have happened again by now. While nothing has come, the vault's own age counts, and there is
+// nothing to verify.
+func (v *vault) overdue(r StatusResult) ([]report.Overdue, error) {
+	trip, verification := v.Created, time.Now()
+	if head, ok := v.commits.newest(); ok {
+		c, err := v.commits.load(head)
+		if err != nil {
+			return nil, err
+		}
+		trip, verification = c.Time, r.ReadSince
+	}
+	return v.Overdue.Overdue(time.Now(), trip, verification), nil
 }
 
 // treePlaces says where each tree lies.
