@@ -11,11 +11,11 @@ import (
 type overdueForm struct {
 	What         string    `json:"what"`
 	Since        time.Time `json:"since,omitzero"`
-	LimitSeconds int64     `json:"limit_seconds"`
+	LimitSeconds float64   `json:"limit_seconds"`
 }
 
 func overdueOf(o report.Overdue) overdueForm {
-	return overdueForm{o.What, stamp(o.Since), int64(time.Duration(o.Limit).Seconds())}
+	return overdueForm{o.What, stamp(o.Since), time.Duration(o.Limit).Seconds()}
 }
 
 // overdueLine says it to people; next is what to do about it.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 //	maxsize DIR SIZE      all files below DIR together are at most SIZE
 //	count GLOB N          so many paths match
 //	append FILE OTHER      put what OTHER holds behind FILE
+//	edit FILE REGEXP TEXT  put TEXT in the place of what matches, which must be there
 //	lock FILE, unlock     hold the lock on FILE as another process would
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -75,6 +77,7 @@ func TestScripts(t *testing.T) {
 			"lock":    scriptLock,
 			"unlock":  scriptUnlock,
 			"append":  scriptAppend,
+			"edit":    scriptEdit,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -133,6 +136,17 @@ func scriptAppend(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = f.WriteString(ts.ReadFile(args[1]))
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 3, "edit FILE REGEXP TEXT")
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	if !re.MatchString(text) {
+		ts.Fatalf("nothing in %s matches %s", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(re.ReplaceAllString(text, args[2])), 0o600))
 }
 
 func scriptRandom(ts *testscript.TestScript, neg bool, args []string) {

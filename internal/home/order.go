@@ -71,11 +71,6 @@ func (p Priority) rank() rank {
 	return 1 << classShift
 }
 
-// priority is that of a class.
-func (k rank) priority() Priority {
-	return [...]Priority{PriorityFirst, PriorityNormal, PriorityLast}[min(k>>classShift, 2)]
-}
-
 // ranker gives the files of one tree their ranks. now must be the same for a whole run.
 type ranker struct {
 	first, last exclude.Rules
@@ -164,13 +159,4 @@ func (s *schedule) advance(room int64) {
 		}
 	}
 	s.upTo = rankAll
-}
-
-// classes is what is to be carried of each class.
-func (s *schedule) classes() map[Priority]int64 {
-	sums := map[Priority]int64{}
-	for i, k := range s.ranks {
-		sums[k.priority()] += s.bytes[i]
-	}
-	return sums
 }
