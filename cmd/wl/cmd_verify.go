@@ -106,10 +106,13 @@ func verifyDrive(s *session, dir string) error {
 	}
 	s.Rest()
 	s.Summary("verify drive", verifyDriveSummary(d.ID().String(), d.Label(), r))
-	s.Info("%s: read %s in %s, %s, %s.", driveName(d.Label(), d.ID().String()),
-		report.Count(r.Shipments, "shipment"), files(r.Files), report.Count(r.Records, "record"), report.Size(r.Bytes))
+	what := report.Count(r.Shipments, "shipment")
+	if r.Returns > 0 {
+		what += " and " + report.Count(r.Returns, "return")
+	}
+	s.Info("%s: read %s in %s, %s, %s.", driveName(d.Label(), d.ID().String()), what, files(r.Files), report.Count(r.Records, "record"), report.Size(r.Bytes))
 	if r.Open > 0 {
-		s.Info("%s on it %s not finished yet; pack goes on with it.", report.Count(r.Open, "shipment"), is(r.Open))
+		s.Info("%s on it %s not finished yet; whoever packs onto it goes on.", report.Count(r.Open, "shipment"), is(r.Open))
 	}
 	if r.Warm {
 		s.Info("Some of it may have come from a cache: unplug the drive, plug it in and run this again to be sure.")

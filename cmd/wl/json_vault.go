@@ -208,6 +208,7 @@ type verifyDriveForm struct {
 	DriveLabel    string `json:"drive_label"`
 	Shipments     int64  `json:"shipments"`
 	ShipmentsOpen int64  `json:"shipments_open"`
+	Returns       int64  `json:"returns"`
 	Files         int64  `json:"files"`
 	Records       int64  `json:"records"`
 	Bytes         int64  `json:"bytes"`
@@ -225,7 +226,7 @@ func verifyDriveSummary(id, label string, r courier.VerifyResult) verifyDriveFor
 	}
 	return verifyDriveForm{
 		Sound: r.Problems == 0, DriveID: id, DriveLabel: textOf(label),
-		Shipments: r.Shipments, ShipmentsOpen: r.Open, Files: r.Files, Records: r.Records, Bytes: r.Bytes,
+		Shipments: r.Shipments, ShipmentsOpen: r.Open, Returns: r.Returns, Files: r.Files, Records: r.Records, Bytes: r.Bytes,
 		DamagedFiles: r.DamagedFiles, MissingFiles: r.MissingFiles, DamagedChunks: r.DamagedChunks,
 		Problems: r.Problems, ReadBack: readBack,
 	}

@@ -99,30 +99,14 @@ func (c *Commit) Records() uint32 {
 // DecodeCommit would refuse is an error.
 func EncodeCommit(c *Commit) ([]byte, error) {
 	var w wire.Writer
-	w.String(c.Route.Name)
-	writeTime(&w, c.Route.Created)
-	w.Uvarint(c.Route.Chunker.Polynomial)
-	w.Uvarint(uint64(c.Route.Chunker.Min))
-	w.Uvarint(uint64(c.Route.Chunker.Max))
-	w.Byte(c.Route.Chunker.AverageBits)
-	w.Bool(c.Route.Encrypted)
+	c.Route.encode(&w)
 	w.Fixed(c.Shipment[:])
 	w.Uvarint(uint64(c.Attempt))
 	w.Fixed(c.Drive[:])
 	w.String(c.DriveLabel)
 	writeTime(&w, c.Time)
 	w.String(c.Tool)
-	files := slices.SortedFunc(slices.Values(c.Files), compareFiles)
-	w.Uvarint(uint64(len(files)))
-	for i := range files {
-		f := &files[i]
-		w.String(f.Name)
-		w.Byte(byte(f.Kind))
-		w.Uvarint(uint64(f.Size))
-		w.Uvarint(uint64(f.Records))
-		w.Fixed(f.Digest[:])
-		w.Byte(byte(f.ReadBack))
-	}
+	encodeFiles(&w, c.Files)
 	c.Snapshot.Encode(&w)
 	w.Fixed(c.Basis.Epoch[:])
 	w.Uvarint(c.Basis.Receipt)
@@ -167,24 +151,12 @@ func decodeCommit(b []byte) (*Commit, error) {
 		return nil, err
 	}
 	r := wire.NewReader(body)
-	c := &Commit{Route: RouteInfo{ID: route, Name: r.String(snapshot.MaxName), Created: readTime(r)}}
-	c.Route.Chunker.Polynomial = r.Uvarint()
-	c.Route.Chunker.Min, c.Route.Chunker.Max, c.Route.Chunker.AverageBits = readU32(r), readU32(r), r.Byte()
-	c.Route.Encrypted = r.Bool()
+	c := &Commit{Route: decodeRoute(r, route)}
 	copy(c.Shipment[:], r.Fixed(len(c.Shipment)))
 	c.Attempt = readU32(r)
 	copy(c.Drive[:], r.Fixed(len(c.Drive)))
 	c.DriveLabel, c.Time, c.Tool = r.String(MaxLabel), readTime(r), r.String(MaxText)
-	if n := r.Count(2*MaxPacks, minFileBytes); n > 0 {
-		c.Files = make([]FileRef, n)
-	}
-	for i := range c.Files {
-		f := &c.Files[i]
-		f.Name, f.Kind = r.String(len("000001.pack")), chunk.Kind(r.Byte())
-		f.Size, f.Records = readInt64(r), readU32(r)
-		copy(f.Digest[:], r.Fixed(len(f.Digest)))
-		f.ReadBack = disk.Coldness(r.Byte())
-	}
+	c.Files = decodeFiles(r)
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -216,33 +188,94 @@ func (c *Commit) check() error {
 	if c.Route.ID.IsZero() || c.Shipment == (ShipmentID{}) || c.Drive == (DriveID{}) {
 		return errors.New("an id is zero")
 	}
-	if err := snapshot.ValidName(c.Route.Name); err != nil {
-		return fmt.Errorf("route: %w", err)
-	}
-	if err := c.Route.Chunker.Validate(); err != nil {
+	if err := c.Route.check(); err != nil {
 		return err
 	}
 	if c.Basis.Receipt > snapshot.MaxNumber || c.Floor > snapshot.MaxNumber {
 		return fmt.Errorf("basis %d, floor %d: at most %d", c.Basis.Receipt, c.Floor, uint64(snapshot.MaxNumber))
 	}
-	records := uint64(0)
-	for i := range c.Files {
-		f := &c.Files[i]
-		if err := f.check(); err != nil {
-			return err
-		}
-		if i > 0 && compareFiles(c.Files[i-1], *f) >= 0 {
-			return fmt.Errorf("file %q after %q", f.Name, c.Files[i-1].Name)
-		}
-		if records += uint64(f.Records); records > MaxRecords {
-			return fmt.Errorf("more than %d records", MaxRecords)
-		}
+	if err := checkFiles(c.Files, MaxRecords); err != nil {
+		return err
 	}
 	for i := range c.Out {
 		if o := &c.Out[i]; o.Number == 0 || o.Number > snapshot.MaxNumber || o.Shipment == (ShipmentID{}) {
 			return fmt.Errorf("shipment out: snapshot %d, id %v", o.Number, o.Shipment)
 		} else if i > 0 && compareOut(c.Out[i-1], *o) >= 0 {
 			return fmt.Errorf("shipment out %v after %v", o.Shipment, c.Out[i-1].Shipment)
+		}
+	}
+	return nil
+}
+
+// encode writes all of a route but its ID, which the envelope has.
+func (i *RouteInfo) encode(w *wire.Writer) {
+	w.String(i.Name)
+	writeTime(w, i.Created)
+	w.Uvarint(i.Chunker.Polynomial)
+	w.Uvarint(uint64(i.Chunker.Min))
+	w.Uvarint(uint64(i.Chunker.Max))
+	w.Byte(i.Chunker.AverageBits)
+	w.Bool(i.Encrypted)
+}
+
+func decodeRoute(r *wire.Reader, id wire.RouteID) RouteInfo {
+	i := RouteInfo{ID: id, Name: r.String(snapshot.MaxName), Created: readTime(r)}
+	i.Chunker.Polynomial = r.Uvarint()
+	i.Chunker.Min, i.Chunker.Max, i.Chunker.AverageBits = readU32(r), readU32(r), r.Byte()
+	i.Encrypted = r.Bool()
+	return i
+}
+
+func (i *RouteInfo) check() error {
+	if err := snapshot.ValidName(i.Name); err != nil {
+		return fmt.Errorf("route: %w", err)
+	}
+	return i.Chunker.Validate()
+}
+
+// encodeFiles writes the files in their order.
+func encodeFiles(w *wire.Writer, list []FileRef) {
+	files := slices.SortedFunc(slices.Values(list), compareFiles)
+	w.Uvarint(uint64(len(files)))
+	for i := range files {
+		f := &files[i]
+		w.String(f.Name)
+		w.Byte(byte(f.Kind))
+		w.Uvarint(uint64(f.Size))
+		w.Uvarint(uint64(f.Records))
+		w.Fixed(f.Digest[:])
+		w.Byte(byte(f.ReadBack))
+	}
+}
+
+func decodeFiles(r *wire.Reader) (files []FileRef) {
+	if n := r.Count(2*MaxPacks, minFileBytes); n > 0 {
+		files = make([]FileRef, n)
+	}
+	for i := range files {
+		f := &files[i]
+		f.Name, f.Kind = r.String(len("000001.pack")), chunk.Kind(r.Byte())
+		f.Size, f.Records = readInt64(r), readU32(r)
+		copy(f.Digest[:], r.Fixed(len(f.Digest)))
+		f.ReadBack = disk.Coldness(r.Byte())
+	}
+	return files
+}
+
+// checkFiles holds the files of a shipment or return to their order, and their
+// records to a limit.
+func checkFiles(files []FileRef, limit uint64) error {
+	records := uint64(0)
+	for i := range files {
+		f := &files[i]
+		if err := f.check(); err != nil {
+			return err
+		}
+		if i > 0 && compareFiles(files[i-1], *f) >= 0 {
+			return fmt.Errorf("file %q after %q", f.Name, files[i-1].Name)
+		}
+		if records += uint64(f.Records); records > limit {
+			return fmt.Errorf("more than %d records", limit)
 		}
 	}
 	return nil

@@ -10,6 +10,11 @@
 //	      NNNNNN.meta                         packs of stream chunks, likewise
 //	      <BLAKE3 of the file, 64 hex>.commit written last
 //	    receipts/<number>-<BLAKE3 of the file, 64 hex>.receipt
+//	    returns/<homecoming id, 32 hex>/      what goes the other way: see Return
+//	      <return id, 32 hex>/
+//	        NNNNNN.pack, NNNNNN.meta          as in a shipment
+//	        <BLAKE3 of the file, 64 hex>.return   written last
+//	      <number>-<BLAKE3 of the file, 64 hex>.landing
 //
 // Nothing on a drive is ever renamed or written over. A shipment is complete
 // once a valid commit lies in it, and open before. Names that are not exactly
@@ -53,4 +58,46 @@
 // Bit i of byte i/8 says that record i arrived, in the order of the commit's
 // files; the bits beyond the last record are 0, and at least one of those
 // before is 0 too: else it would be "all".
+//
+// # Return
+//
+// What a vault packs for a new home: a homecoming is a snapshot, or paths of
+// it, on its way there; a return is what one run puts on one drive. Each brings
+// the streams of the homecoming in full, so it can be read without any other,
+// and the chunks of some of its files. A sealed object of kind return, at most
+// 96 MiB, whose body is
+//
+//	route name … encrypted, as in a commit
+//	return id [16] · drive id [16] · drive label · time · tool · vault name
+//	count of files: as in a commit
+//	snapshot record (package snapshot)
+//	count of paths asked for:  TREE or TREE/PATH
+//	cover: what of which files is aboard
+//	files left · plain bytes left
+//
+// The homecoming's id is the checksum of the snapshot's id and the paths, its
+// first 16 bytes. Paths ascend in tree order, none lies under another; none at
+// all stands for all trees.
+//
+// # Landing
+//
+// What the new home says back: its whole state, so that the newest alone
+// suffices. A sealed object of kind landing, whose body is
+//
+//	homecoming id [16] · place [16] · begun · number · time · host · complete bool
+//	count of returns taken:  return id [16], ascending
+//	cover: what of which files is there
+//
+// A place is drawn where the first return is taken. Landings are ordered by
+// begun, place, number.
+//
+// # Cover
+//
+//	count of trees:  name, ascending
+//	  count of spans:  from · to                 paths, both included, in tree order
+//	  count of parts:  path
+//	    count of ranges:  bytes since the end of the one before · length
+//
+// A span stands for every file of the homecoming between its paths. Parts are
+// files of which some is there; holes count as there.
 package courier

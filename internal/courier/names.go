@@ -15,11 +15,14 @@ const (
 	driveFile    = topDir + "/drive.json"
 	shipmentsDir = "shipments"
 	receiptsDir  = "receipts"
+	returnsDir   = "returns"
 )
 
 var (
 	packPattern    = regexp.MustCompile(`^[0-9]{6}\.(pack|meta)$`)
 	commitPattern  = regexp.MustCompile(`^[0-9a-f]{64}\.commit$`)
+	returnPattern  = regexp.MustCompile(`^[0-9a-f]{64}\.return$`)
+	landingPattern = regexp.MustCompile(`^([1-9][0-9]{0,18})-[0-9a-f]{64}\.landing$`)
 	receiptPattern = regexp.MustCompile(`^([1-9][0-9]{0,19})-[0-9a-f]{64}\.receipt$`)
 )
 
@@ -64,6 +67,24 @@ func receiptNumber(name string) uint64 {
 	return n
 }
 
+// ReturnName is the name of the file that holds the sealed return b.
+func ReturnName(b []byte) string { return chunk.SumDigest(b).String() + ".return" }
+
+// LandingName is the name of the file that holds the sealed landing b.
+func LandingName(number uint64, b []byte) string {
+	return strconv.FormatUint(number, 10) + "-" + chunk.SumDigest(b).String() + ".landing"
+}
+
+// HomecomingDir is the directory of a homecoming, relative to the drive.
+func HomecomingDir(route wire.RouteID, id HomecomingID) string {
+	return returnsOf(route) + "/" + id.String()
+}
+
+// ReturnDir is the directory of a return, relative to the drive.
+func ReturnDir(route wire.RouteID, of HomecomingID, id ReturnID) string {
+	return HomecomingDir(route, of) + "/" + id.String()
+}
+
 // ShipmentDir is the directory of a shipment, relative to the drive.
 func ShipmentDir(route wire.RouteID, id ShipmentID) string {
 	return shipmentsOf(route) + "/" + id.String()
@@ -71,4 +92,5 @@ func ShipmentDir(route wire.RouteID, id ShipmentID) string {
 
 func routeDir(route wire.RouteID) string    { return topDir + "/" + route.String() }
 func shipmentsOf(route wire.RouteID) string { return routeDir(route) + "/" + shipmentsDir }
+func returnsOf(route wire.RouteID) string   { return routeDir(route) + "/" + returnsDir }
 func receiptsOf(route wire.RouteID) string  { return routeDir(route) + "/" + receiptsDir }

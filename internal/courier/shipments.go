@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 
 	"waterlock/internal/disk"
@@ -143,12 +144,7 @@ func (d *Drive) CreateShipment(route wire.RouteID, id ShipmentID) (dir string, e
 }
 
 // WriteCommit writes a commit that EncodeCommit made into its shipment, whose
-// packs must have been written and synced. Only its own sync comes after it,
-// so a crash leaves no commit without its packs:
-//
-//	lstat(each pack)         there, of the right size
-//	open(dir), fsync, close  their names are durable
-//	PutFinal(<hash>.commit)  see package disk
+// packs must have been written and synced; see writeLast.
 func (d *Drive) WriteCommit(b []byte) (disk.Coldness, error) {
 	c, err := DecodeCommit(b)
 	if err != nil {
@@ -158,8 +154,18 @@ func (d *Drive) WriteCommit(b []byte) (disk.Coldness, error) {
 	if err != nil {
 		return 0, err
 	}
-	for i := range c.Files {
-		f := &c.Files[i]
+	return d.writeLast(dir, c.Files, CommitName(b), b)
+}
+
+// writeLast writes the file that makes a directory of packs complete. Only its
+// own sync comes after it, so a crash leaves none without its packs:
+//
+//	lstat(each pack)         there, of the right size
+//	open(dir), fsync, close  their names are durable
+//	PutFinal(name)           see package disk
+func (d *Drive) writeLast(dir string, files []FileRef, name string, b []byte) (disk.Coldness, error) {
+	for i := range files {
+		f := &files[i]
 		st, err := d.fs.Stat(dir + "/" + f.Name)
 		if err != nil {
 			return 0, err
@@ -171,22 +177,26 @@ func (d *Drive) WriteCommit(b []byte) (disk.Coldness, error) {
 	if err := d.fs.SyncDir(dir); err != nil {
 		return 0, err
 	}
-	return put(d.fs, dir+"/"+CommitName(b), b)
+	return put(d.fs, dir+"/"+name, b)
 }
 
-// RemoveShipment removes a shipment: its commits first, durably, so that a
-// crash leaves it whole or open, never committed and short of a pack. Then
-// packs and meta packs, then the directories that are empty after it. What is
-// not ours is left, and with it the directory. A shipment that is not there is
-// fine.
+// RemoveShipment removes a shipment, whole or open; see removeComplete. A
+// shipment that is not there is fine.
+func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
+	return d.removeComplete(ShipmentDir(route, id), shipmentsOf(route), commitPattern)
+}
+
+// removeComplete removes a directory of packs: the files that make it complete
+// first, durably, so that a crash leaves it whole or open, never complete and
+// short of a pack. Then packs and meta packs, then the directory if it is empty
+// after that. What is not ours is left, and with it the directory.
 //
-//	for each commit: unlink
+//	for each file that was written last: unlink
 //	open(dir), fsync, close
 //	for each pack: unlink
 //	open(dir), fsync, close
 //	rmdir(dir); open(parent), fsync, close
-func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
-	dir := ShipmentDir(route, id)
+func (d *Drive) removeComplete(dir, parent string, last *regexp.Regexp) error {
 	if there, err := d.isDir(dir); err != nil || !there {
 		return err
 	}
@@ -204,7 +214,7 @@ func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
 		}
 		return d.fs.SyncDir(dir)
 	}
-	if err := remove(commitPattern.MatchString); err != nil {
+	if err := remove(last.MatchString); err != nil {
 		return err
 	}
 	if err := remove(isOurs); err != nil {
@@ -216,7 +226,7 @@ func (d *Drive) RemoveShipment(route wire.RouteID, id ShipmentID) error {
 		}
 		return err
 	}
-	return d.fs.SyncDir(shipmentsOf(route))
+	return d.fs.SyncDir(parent)
 }
 
 // isOurs matches packs, and what macOS keeps beside files of ours where the
@@ -226,7 +236,7 @@ func isOurs(name string) bool {
 		name = name[2:]
 	}
 	_, ok := packNameKind(name)
-	return ok || commitPattern.MatchString(name)
+	return ok || commitPattern.MatchString(name) || returnPattern.MatchString(name)
 }
 
 // list lists a directory; one that is not there, or is no directory, is empty.

@@ -31,7 +31,10 @@ func vectorCommit() *Commit {
 // WL_WRITE_VECTORS it writes them where there are none.
 func TestVectorsV1AreRead(t *testing.T) {
 	commit, receipt := encodeCommit(t, vectorCommit()), encodeReceipt(t, newReceipt(8))
-	for name, b := range map[string][]byte{"testdata/commit-v1": commit, "testdata/receipt-v1": receipt} {
+	for name, b := range map[string][]byte{
+		"testdata/commit-v1": commit, "testdata/receipt-v1": receipt,
+		"testdata/return-v1": encodeReturn(t, vectorReturn()), "testdata/landing-v1": encodeLanding(t, vectorLanding()),
+	} {
 		old, err := os.ReadFile(name)
 		if os.IsNotExist(err) && os.Getenv("WL_WRITE_VECTORS") != "" {
 			must(t, os.MkdirAll("testdata", 0o755))

@@ -10,13 +10,15 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
+	"waterlock/internal/wire"
 	"waterlock/pack"
 )
 
 // VerifyResult counts what VerifyDrive read and found.
 type VerifyResult struct {
 	Shipments     int64 // committed ones
-	Open          int64 // without a commit
+	Returns       int64 // complete ones
+	Open          int64 // shipments and returns that are not finished
 	Files         int64 // packs read, and programs that the drive carries
 	Records       int64 // in them, as their commits say
 	Bytes         int64
@@ -27,8 +29,8 @@ type VerifyResult struct {
 	Warm          bool  // some file could not be read past the cache
 }
 
-// VerifyDrive reads everything on the drive back: receipts, and of each
-// committed shipment the commits and every byte of every pack. A pack whose
+// VerifyDrive reads everything on the drive back: receipts and landings, and of
+// each committed shipment and complete return every byte of every pack. A pack whose
 // bytes have the digest that its commit says is sound in every record. One
 // that has not is read record by record, and each damaged chunk is named. The
 // error is for the drive as a whole; all else is reported and counted.
@@ -38,7 +40,6 @@ func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResu
 	if err != nil {
 		return v.res, err
 	}
-	var work []ShipmentInfo
 	var bytes, files int64
 	for _, route := range routes {
 		_, problems, err := d.ReadReceipts(route)
@@ -64,23 +65,66 @@ func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResu
 				continue
 			}
 			v.res.Shipments++
-			for _, f := range filesOf(&s) {
-				bytes, files = bytes+f.Size, files+1
-			}
-			work = append(work, s)
+			v.work = append(v.work, packsIn{s.Path, filesOf(&s)})
+		}
+		v.returns(route)
+	}
+	for i := range v.work {
+		for j := range v.work[i].files {
+			bytes, files = bytes+v.work[i].files[j].Size, files+1
 		}
 	}
 	rep.Phase("verify", bytes, files)
-	for i := range work {
-		for _, f := range filesOf(&work[i]) {
+	for _, w := range v.work {
+		for _, f := range w.files {
 			if err := ctx.Err(); err != nil {
 				return v.res, err
 			}
-			v.file(work[i].Path+"/"+f.Name, f)
+			v.file(w.dir+"/"+f.Name, f)
 		}
 	}
 	v.programs()
 	return v.res, ctx.Err()
+}
+
+// packsIn is a directory whose packs are to be read.
+type packsIn struct {
+	dir   string
+	files []FileRef
+}
+
+// returns checks what a vault and a new home say to each other, and puts the
+// packs of the returns on the list.
+func (v *verifier) returns(route wire.RouteID) {
+	list, err := v.d.Homecomings(route)
+	if err != nil {
+		v.problem(returnsOf(route), err)
+	}
+	for _, of := range list {
+		dir := HomecomingDir(route, of)
+		_, problems, err := v.d.Landings(route, of)
+		if err != nil {
+			v.problem(dir, err)
+		}
+		found, err := v.d.Returns(route, of)
+		if err != nil {
+			v.problem(dir, err)
+		}
+		for i := range found {
+			problems = append(problems, found[i].Problems...)
+			if found[i].Return == nil {
+				v.res.Open++
+				v.rep.Verbose("return %s is open", found[i].ID)
+				continue
+			}
+			v.res.Returns++
+			v.work = append(v.work, packsIn{found[i].Path, found[i].Return.Files})
+		}
+		for _, p := range problems {
+			v.res.DamagedFiles++
+			v.problem(dir, p)
+		}
+	}
 }
 
 // programs verifies the programs that the drive carries.
@@ -124,11 +168,12 @@ func filesOf(s *ShipmentInfo) []FileRef {
 }
 
 type verifier struct {
-	ctx context.Context
-	d   *Drive
-	rep report.Reporter
-	buf []byte
-	res VerifyResult
+	ctx  context.Context
+	d    *Drive
+	rep  report.Reporter
+	buf  []byte
+	res  VerifyResult
+	work []packsIn
 }
 
 func (v *verifier) problem(path string, err error) {

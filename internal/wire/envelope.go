@@ -20,6 +20,8 @@ const (
 	ChunkList     Kind = 4
 	OpenShipment  Kind = 5
 	ScanBlock     Kind = 6
+	Return        Kind = 7
+	Landing       Kind = 8
 )
 
 var kinds = [...]struct{ name, context string }{
@@ -29,6 +31,8 @@ var kinds = [...]struct{ name, context string }{
 	ChunkList:     {"chunk list", "waterlock 2026-11 envelope of a chunk list"},
 	OpenShipment:  {"open shipment", "waterlock 2026-11 envelope of an open shipment"},
 	ScanBlock:     {"scan block", "waterlock 2026-11 envelope of a scan block"},
+	Return:        {"return", "waterlock 2026-11 envelope of a return"},
+	Landing:       {"landing", "waterlock 2026-11 envelope of a landing"},
 }
 
 // Valid reports whether the kind is one of those above.
