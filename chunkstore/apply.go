@@ -94,6 +94,18 @@ func (o *overlay) take(a *action) error {
 			c.Kind, c.Tree, c.Name = index.Kept, a.tree, keptRow(a.oldID)
 		}
 	}
+	if a.old == oldForeign && a.oldID != 0 {
+		c, err := o.container(a.oldID)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			c.Kind, c.Tree, c.Name = index.Foreign, a.tree, a.foreign
+		}
+	}
+	if a.kind == actAdopt {
+		return o.adopt(a)
+	}
 	if err := o.forsake(a); err != nil {
 		return err
 	}

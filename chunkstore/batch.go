@@ -159,6 +159,8 @@ func (b *Batch) prepare(ctx context.Context, a Action, it *item) error {
 		err = b.prepareInstall(ctx, v, a.Entry, it)
 	case Remove:
 		err = b.prepareRemove(v, it)
+	case setAside:
+		err = b.prepareAside(v, it)
 	default:
 		err = fmt.Errorf("unknown action %d", a.Op)
 	}
@@ -294,8 +296,8 @@ func (b *Batch) prepareRemove(v *volume, it *item) error {
 	if err != nil {
 		return err
 	}
-	if at.row == nil {
-		return nil
+	if at.row == nil || at.row.Adopted {
+		return nil // not of any snapshot: it is not ours to remove
 	}
 	it.act.kind, it.do, it.res.Way = actRemove, true, Removed
 	it.act.isDir = at.row.Kind == uint8(disk.KindDir)
@@ -311,14 +313,15 @@ func (b *Batch) prepareRemove(v *volume, it *item) error {
 const maxDirActions = 256
 
 // clearDir empties a directory of ours that is to give way to something else:
-// what is ours in it is removed by batches of its own.
+// what is ours in it is removed by batches of its own, and what was adopted goes
+// to foreign, where it goes on counting.
 func (s *Store) clearDir(ctx context.Context, v *volume, dir string) error {
 	var dirs []string
 	it := s.cat.Paths(v.Tree)
 	defer it.Close()
 	b := s.NewBatch(BatchOptions{})
-	add := func(p string) error {
-		if err := b.Add(ctx, Action{Op: Remove, Tree: v.Tree, Path: p}); err != nil {
+	add := func(op Op, p string) error {
+		if err := b.Add(ctx, Action{Op: op, Tree: v.Tree, Path: p}); err != nil {
 			return err
 		}
 		if b.Len() < maxDirActions {
@@ -340,7 +343,11 @@ func (s *Store) clearDir(ctx context.Context, v *volume, dir string) error {
 			dirs = append(dirs, p)
 			continue
 		}
-		if err := add(p); err != nil {
+		op := Remove
+		if row.Adopted {
+			op = setAside
+		}
+		if err := add(op, p); err != nil {
 			return err
 		}
 	}
@@ -348,7 +355,7 @@ func (s *Store) clearDir(ctx context.Context, v *volume, dir string) error {
 		return whole(err)
 	}
 	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := add(dirs[i]); err != nil {
+		if err := add(Remove, dirs[i]); err != nil {
 			return err
 		}
 	}

@@ -100,7 +100,7 @@ func (s *Store) CheckMirror(ctx context.Context) (MirrorCheck, error) {
 			return nil
 		}
 		st, ok := s.lookAt(c)
-		if !ok && c.Kind == index.Kept {
+		if !ok && (c.Kind == index.Kept || c.Kind == index.Foreign) {
 			held, err := s.stillHolds(ctx, &c)
 			switch {
 			case ctx.Err() != nil:
@@ -177,7 +177,7 @@ func (s *Store) lookAt(c index.Container) (st disk.Stat, ok bool) {
 	switch c.Kind {
 	case index.Pack:
 		return st, true
-	case index.Kept:
+	case index.Kept, index.Foreign:
 		return st, sameMTime(containerInode(c).mtime, st.MTime)
 	}
 	return st, containerInode(c).is(st)
@@ -291,7 +291,9 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				ch.batch().PutPath(tree, p, row)
 			}
 		} else {
-			if found {
+			if row.Adopted {
+				s.report.Verbose("%s was adopted, and is gone or was changed since", v.name(p))
+			} else if found {
 				res.Foreign++
 				s.report.Warn("%s was changed by somebody else", v.name(p))
 			} else {
@@ -299,7 +301,7 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				s.report.Warn("%s is missing", v.name(p))
 			}
 			own := c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p
-			if own && found && st.Kind == disk.KindFile && !c.Missing {
+			if own && !row.Adopted && found && st.Kind == disk.KindFile && !c.Missing {
 				some, lost, err := s.salvage(ctx, *c)
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -409,7 +411,7 @@ func (s *Store) lose(id index.ContainerID) (n int64, err error) {
 	if err != nil || !ok {
 		return 0, err
 	}
-	if c.Kind != index.Mirror {
+	if c.Kind != index.Mirror && c.Kind != index.Foreign {
 		_, name, _ := s.locate(c)
 		s.report.Problem(name, fmt.Errorf("%w: it is missing or was changed", ErrNoPlace))
 	}

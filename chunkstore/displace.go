@@ -25,6 +25,8 @@ func (b *Batch) displace(v *volume, at *place, it *item) error {
 	case a.kind == actPlace && a.node.ino == at.st.Ino && at.st.Kind == a.entry.Kind:
 		a.old = oldSame
 		return nil
+	case at.ours && at.row.Adopted && (a.entry == nil || !holds(at.cont, a.entry)):
+		return b.displaceAdopted(v, at, it)
 	case at.ours && at.st.Kind == disk.KindFile:
 		return b.displaceOurs(v, at, it)
 	case at.ours && at.st.Kind == disk.KindDir:

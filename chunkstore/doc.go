@@ -15,6 +15,8 @@
 //     they are adopted where they are what was to come there, else moved to
 //     foreign/<date>/<tree>/<path> and named. Until then what is left of our
 //     chunks among them is a place like any other.
+//     Files that lay in a tree before can be adopted: they count from then on,
+//     and are somebody else's until a snapshot names their path (adopt.go).
 //  4. What a file must hold is checked against the medium before it takes a
 //     path: read back cold, compared with the hash of the whole content.
 //  5. Every chunk that Get returns has been compared with its ID. A place that
@@ -39,7 +41,8 @@
 //	.wl/staging/<16 hex>[.in]       what is about to take a path
 //	.wl/staging/<16 hex>.grow       a file that grows until it is whole
 //	.wl/kept/<xx>/<16 hex>          old versions
-//	.wl/foreign/<date>/<tree>/…     what others wrote and was in the way
+//	.wl/foreign/<date>/<tree>/…     what others wrote and was in the way; of
+//	                                what was adopted before, containers still
 //
 // The 16 hex digits are a container's number; an inode that gets one name more
 // has a number drawn for its staged name. Volumes lie anywhere; a rename or
@@ -131,7 +134,7 @@
 //	v  time, unix seconds
 //	u  number of actions, at most 65,536; for each:
 //	   1  kind: 1 place, 2 metadata, 3 remove, 4 directory, 5 drop a container,
-//	      6 chunks of a growing file
+//	      6 chunks of a growing file, 7 adopt
 //	   1  what lies at the path: 1 nothing, 2 a container that is kept, 3 one that
 //	      has another name, 4 a symlink, pipe or empty directory of ours,
 //	      5 something foreign, 6 what the action wants there
@@ -146,10 +149,12 @@
 //	   u  container that the path shows afterwards, or that is dropped; 0: none
 //	   u  number of the staged name; 0: none
 //	   n  the inode that the path shows afterwards
-//	   u  container of the old version; 0: none
+//	   u  container of the old version; of something foreign, the adopted container
+//	      that goes on counting where it goes; 0: none
 //	   n  the inode that lies at the path before
 //	   s  name that a foreign file goes to; else empty
-//	   …  of kinds 1, 2 and 4: the entry (snapshot.EncodeEntry), whole
+//	   …  of kinds 1, 2, 4 and 7: the entry (snapshot.EncodeEntry), whole; of 7 as it
+//	      was found, without owner and attributes
 //	   c  of kind 6: chunks that count here no longer
 //	   c  of kind 6: chunks that were written and read back, and count now
 //

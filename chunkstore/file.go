@@ -29,7 +29,7 @@ func (b *Batch) prepareFile(ctx context.Context, v *volume, at *place, it *item)
 			return b.prepareLink(v, group, it)
 		case at.row.Digest == e.Digest() && (e.LinkGroup == 0 || group != nil):
 			return nil
-		case at.st.Nlink == 1, e.LinkGroup != 0 && group != nil:
+		case at.st.Nlink == 1, e.LinkGroup != 0 && group != nil, b.unclaimed(at):
 			// The inode is shared with no path of another meaning.
 			b.prepareMeta(at, at.cont.ID, it)
 			it.act.unkeep, it.res.Way = at.cont.Kind == index.Kept, MetaOnly

@@ -18,6 +18,8 @@ type finisher struct {
 	errs []error
 	done []bool // nothing is left to do: finished before a crash, or given up
 	dirs dirSet
+	at   int   // the action that is being carried out
+	meta []int // actions whose file got new metadata that is not durable yet
 	// Recovery: some of it may be done already, and what was done may have
 	// been changed by others since.
 	again bool
@@ -56,6 +58,7 @@ func (f *finisher) run() ([]error, error) {
 		return nil, err
 	}
 	f.each(f.put) // step 7
+	f.syncMeta()
 	if err := f.dirs.sync(); err != nil {
 		return nil, err
 	}
@@ -85,12 +88,43 @@ func (f *finisher) each(step func(a *action, v *volume) error) {
 	}
 }
 
+// metaTogether is the number of files from which on their new metadata is made
+// durable by one call.
+const metaTogether = 64
+
+// syncMeta makes new metadata durable. Where that fails for many at once nobody
+// can say whose is not, and an error of a sync is reported once: all of them are
+// given up, and the mirror's check looks at each.
+func (f *finisher) syncMeta() {
+	byFS := map[disk.FS][]int{}
+	for _, i := range f.meta {
+		v := f.s.vols[f.rec.acts[i].tree]
+		byFS[v.FS] = append(byFS[v.FS], i)
+	}
+	for fsys, list := range byFS {
+		names := make([]string, len(list))
+		for k, i := range list {
+			a := &f.rec.acts[i]
+			names[k] = f.s.vols[a.tree].name(a.path)
+		}
+		if len(list) < metaTogether {
+			for k, i := range list {
+				f.errs[i] = fsys.SyncFiles(names[k : k+1])
+			}
+		} else if err := fsys.SyncFiles(names); err != nil {
+			for _, i := range list {
+				f.errs[i] = err
+			}
+		}
+	}
+}
+
 func (f *finisher) try(i int, step func(a *action, v *volume) error) {
 	if f.done[i] || f.errs[i] != nil {
 		return
 	}
 	a := &f.rec.acts[i]
-	if a.kind == actGrow {
+	if a.kind == actGrow || a.kind == actAdopt {
 		return // all of it was done before the record
 	}
 	v := f.s.vols[a.tree]
@@ -98,6 +132,7 @@ func (f *finisher) try(i int, step func(a *action, v *volume) error) {
 		f.errs[i] = fmt.Errorf("tree %q has no volume", a.tree)
 		return
 	}
+	f.at = i
 	if f.errs[i] = step(a, v); f.errs[i] != nil && f.asWanted(a, v) {
 		f.errs[i] = nil
 	}
@@ -285,7 +320,7 @@ func (f *finisher) putMeta(a *action, v *volume, name string) error {
 		return err
 	}
 	if a.entry.Kind == disk.KindFile {
-		return v.FS.SyncFiles([]string{name})
+		f.meta = append(f.meta, f.at)
 	}
 	return nil
 }

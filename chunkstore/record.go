@@ -21,6 +21,7 @@ const (
 	actDir    actKind = 4 // the path becomes a directory
 	actDrop   actKind = 5 // a container that nobody needs goes
 	actGrow   actKind = 6 // chunks of a growing file count from now on, or no longer
+	actAdopt  actKind = 7 // the file at the path counts from now on; no snapshot has named it there
 )
 
 // oldKind is what lies at the path before the action, and what becomes of it.
@@ -60,7 +61,7 @@ type action struct {
 	stage index.ContainerID // number of the staged name
 	node  inode             // what the path shows afterwards; of actDrop: the container
 	old   oldKind
-	oldID index.ContainerID // of oldKeep and oldShared
+	oldID index.ContainerID // of oldKeep and oldShared; of oldForeign: an adopted file that goes on counting where it goes, else 0
 	prev  inode             // what lies at the path before
 	// Of oldForeign: the name within the volume's FS that it moves to.
 	foreign string
@@ -68,7 +69,7 @@ type action struct {
 	unkeep  bool                // the container's kept or growing name goes afterwards: it moved into the mirror
 	hold    bool                // of oldShared: kept for the time of the batch, since the other name is of this batch
 	row     index.ContainerKind // of actDrop: the container's kind
-	entry   *snapshot.Entry     // of actPlace, actMeta and actDir; its path is the action's
+	entry   *snapshot.Entry     // of actPlace, actMeta, actDir and actAdopt; its path is the action's
 	gone    []placed            // of actGrow: chunks that are about to be written over
 	grown   []placed            // of actGrow: chunks that were written and read back
 }
@@ -179,7 +180,9 @@ func decodePlaced(r *wire.Reader) (list []placed) {
 	return list
 }
 
-func (k actKind) hasEntry() bool { return k == actPlace || k == actMeta || k == actDir }
+func (k actKind) hasEntry() bool {
+	return k == actPlace || k == actMeta || k == actDir || k == actAdopt
+}
 
 func (i inode) encode(w *wire.Writer) {
 	w.Uvarint(i.ino)
@@ -255,7 +258,7 @@ func decodeAction(r *wire.Reader) (action, error) {
 // wrong says what makes no sense about an action, "" if nothing.
 func (a *action) wrong() string {
 	switch {
-	case a.kind < actPlace || a.kind > actGrow:
+	case a.kind < actPlace || a.kind > actAdopt:
 		return fmt.Sprintf("kind %d", a.kind)
 	case a.old < oldNone || a.old > oldSame:
 		return fmt.Sprintf("old kind %d", a.old)
@@ -271,6 +274,8 @@ func (a *action) wrong() string {
 		return "file without a container"
 	case a.kind == actGrow && (a.cont == 0 || a.old != oldNone):
 		return "growing file without a container"
+	case a.kind == actAdopt && (a.entry.Kind != disk.KindFile || a.cont == 0 || a.old != oldSame):
+		return "adopted, and no file of a container at its path"
 	case (a.old == oldKeep || a.old == oldShared) && a.oldID == 0:
 		return "old version without a container"
 	case a.old == oldForeign && a.foreign == "":

@@ -148,6 +148,11 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		if !held && c.Kind == index.Mirror && c.Damaged && isFile(f, name) {
 			return nil // somebody else changed it: the mirror's check has read what is left
 		}
+		if !held && c.Kind == index.Foreign {
+			n, err := s.lose(c.ID) // somebody removed it, as they may
+			sc.res.Wanted += n
+			return err
+		}
 		if !held {
 			return sc.away(c, name)
 		}

@@ -11,7 +11,8 @@ import (
 )
 
 // Strangers calls fn for each file, link and the like in the mirror that was not
-// written by this package: others may keep files there, and they are left alone.
+// written by this package, adopted ones that no snapshot has named among them:
+// others may keep files there, and they are left alone.
 func (s *Store) Strangers(ctx context.Context, fn func(tree, path string, st disk.Stat)) error {
 	for _, tree := range slices.Sorted(maps.Keys(s.vols)) {
 		if err := s.strangersIn(ctx, s.vols[tree], "", fn); err != nil {
@@ -49,9 +50,9 @@ func (s *Store) strangersIn(ctx context.Context, v *volume, dir string, fn func(
 			continue
 		}
 		if index.CheckPath(v.Tree, p) == nil {
-			if _, ours, err := s.cat.Path(v.Tree, p); err != nil {
+			if row, known, err := s.cat.Path(v.Tree, p); err != nil {
 				return err
-			} else if ours {
+			} else if known && !row.Adopted {
 				continue
 			}
 		}

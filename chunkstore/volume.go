@@ -137,6 +137,8 @@ func (s *Store) locate(c index.Container) (disk.FS, string, error) {
 		return v.FS, v.shelf.store + "/kept/" + c.Name, nil
 	case index.Staging:
 		return v.FS, v.shelf.growName(c.ID), nil
+	case index.Foreign:
+		return v.FS, c.Name, nil
 	}
 	return nil, "", fmt.Errorf("container %d is of unknown kind %d", c.ID, c.Kind)
 }

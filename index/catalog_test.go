@@ -100,7 +100,7 @@ func (m *catalogModel) change(t *rapid.T, b *Batch) {
 		b.DropPlace(tid(id), k)
 		m.dropPlace(placeRef{id, k})
 	case 4:
-		c := Container{ID: k, Kind: ContainerKind(n%4 + 1), Tree: tree, Name: path, Ino: n, Size: int64(n >> 1), MSec: int64(n),
+		c := Container{ID: k, Kind: ContainerKind(n%5 + 1), Tree: tree, Name: path, Ino: n, Size: int64(n >> 1), MSec: int64(n),
 			MNsec: int32(n % 1e9), Hash: chunk.SumContent([]byte(path)), ReadAt: int64(n >> 3), Damaged: n%2 == 0, Missing: n%3 == 0}
 		b.PutContainer(c)
 		m.containers[k] = c
@@ -109,7 +109,7 @@ func (m *catalogModel) change(t *rapid.T, b *Batch) {
 		b.DropContainer(k)
 		m.dropContainer(k)
 	case 6:
-		p := PathRow{Kind: uint8(n), Container: k, Ino: n, Size: int64(n >> 1), MSec: int64(n), MNsec: int32(n % 1e9), LinkGroup: n,
+		p := PathRow{Kind: uint8(n), Adopted: n%2 == 0, Container: k, Ino: n, Size: int64(n >> 1), MSec: int64(n), MNsec: int32(n % 1e9), LinkGroup: n,
 			Digest: tid(id), Hash: chunk.ContentHash(tid(id))}
 		b.PutPath(tree, path, p)
 		m.paths[pathRef{tree, path}] = p

@@ -179,6 +179,7 @@ func decodeContainer(key, value []byte) (Container, error) {
 func (p PathRow) encode() []byte {
 	var w wire.Writer
 	w.Byte(p.Kind)
+	w.Bool(p.Adopted)
 	w.Uvarint(uint64(p.Container))
 	w.Uvarint(p.Ino)
 	w.Varint(p.Size)
@@ -192,7 +193,7 @@ func (p PathRow) encode() []byte {
 
 func decodePathRow(value []byte) (PathRow, error) {
 	r := wire.NewReader(value)
-	p := PathRow{Kind: r.Byte(), Container: ContainerID(r.Uvarint()), Ino: r.Uvarint(), Size: r.Varint(),
+	p := PathRow{Kind: r.Byte(), Adopted: r.Bool(), Container: ContainerID(r.Uvarint()), Ino: r.Uvarint(), Size: r.Varint(),
 		MSec: r.Varint(), MNsec: nsec(r), LinkGroup: r.Uvarint(), Digest: sum(r), Hash: sum(r)}
 	return p, done(r, "path")
 }

@@ -48,7 +48,7 @@
 //	'c' ID[32] container u64        offset, stored length, plain length, encoding, read at
 //	'r' container u64 offset u64    ID[32], plain length        (what a container holds, in order)
 //	'k' container u64               kind, flags, tree, name, inode, size, mtime, hash, read at
-//	'p' tree 00 path                kind, container, inode, size, mtime, link group, digest, hash
+//	'p' tree 00 path                kind, adopted, container, inode, size, mtime, link group, digest, hash
 //	'g' tree 00 group u64           container
 //	'd' ID[32] pack u32             record number, encoding, offset, stored length, plain length
 //	'w' ID[32]                      snapshot, kind

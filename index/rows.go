@@ -37,6 +37,7 @@ const (
 	Mirror  ContainerKind = 2 // a plain file of the mirror
 	Kept    ContainerKind = 3 // an old version of a plain file
 	Staging ContainerKind = 4 // a file that is growing in staging
+	Foreign ContainerKind = 5 // a file of somebody else that was adopted and gave way: it lies in foreign
 )
 
 func (k ContainerKind) String() string {
@@ -49,6 +50,8 @@ func (k ContainerKind) String() string {
 		return "kept"
 	case Staging:
 		return "staging"
+	case Foreign:
+		return "foreign"
 	}
 	return "invalid"
 }
@@ -59,7 +62,7 @@ type Container struct {
 	ID      ContainerID
 	Kind    ContainerKind
 	Tree    string // "" for packs
-	Name    string // path in the tree's mirror, also of a file that grows for it, or the name in kept or packs
+	Name    string // path in the tree's mirror, also of a file that grows for it, or the name in kept or packs; of what lies in foreign the name within the file system
 	Ino     uint64
 	Size    int64
 	MSec    int64
@@ -80,9 +83,10 @@ type Place struct {
 	ReadAt    int64 // when its ID was last checked, unix seconds; 0: only recorded
 }
 
-// PathRow is what was installed at one path of the mirror.
+// PathRow is what was installed at one path of the mirror, or adopted there.
 type PathRow struct {
 	Kind      uint8 // disk.Kind
+	Adopted   bool  // the file was there before; no snapshot has named it at this path
 	Container ContainerID
 	Ino       uint64
 	Size      int64
