@@ -28,6 +28,10 @@ func recordsOf(t testing.TB) (names []string, data [][]byte, w *world) {
 	grows = w.big("grows", one, 20)
 	w.load(grows.Content)
 	w.growTo(grows, part(grows, 1, 4))
+	write(t, w.fs, "a/was here", bytesOf(13, 2500))
+	if err := w.adoptAll("was here"); err != nil {
+		t.Fatal(err)
+	}
 	fault := disktest.NewFault(w.fs)
 	w.close()
 	w.fs = fault
