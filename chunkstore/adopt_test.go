@@ -435,7 +435,10 @@ func TestCrashAtEveryStepOfAdopting(t *testing.T) {
 func (sc *scene) checkAdopted(w *world) {
 	w.t.Helper()
 	if _, ok, _ := w.s.Catalog().Path("a", "renamed to"); !ok { // else it was installed already
-		if err := w.adoptAll(slices.DeleteFunc(slices.Clone(adoptPaths), func(p string) bool { _, found := read(w.fs, "a/"+p); return !found || p == "differs" && w.changed(sc, p) })...); err != nil {
+		if err := w.adoptAll(slices.DeleteFunc(slices.Clone(adoptPaths), func(p string) bool {
+			_, found := read(w.fs, "a/"+p)
+			return !found || p == "differs" && w.changed(sc, p)
+		})...); err != nil {
 			w.t.Fatal(err)
 		}
 	}

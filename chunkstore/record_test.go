@@ -87,7 +87,7 @@ func TestInstallRecordRoundTrip(t *testing.T) {
 			t.Fatalf("%s: another encoding", names[i])
 		}
 	}
-	if voids != 1 || len(data) != 7 {
+	if voids != 1 || len(data) != 8 {
 		t.Fatalf("%d records, %d of them of what was given up", len(data), voids)
 	}
 }
