@@ -76,6 +76,29 @@ func (c *Catalog) Has(id chunk.ID) (has bool, err error) {
 	return has, err
 }
 
+// Chunks calls fn for each chunk that has a place, in ascending order, each
+// once, as it was when Chunks was called. It reads keys alone.
+func (c *Catalog) Chunks(fn func(chunk.ID) error) error {
+	return c.s.view(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{'c'}})
+		defer it.Close()
+		var last chunk.ID
+		for it.Rewind(); it.Valid(); it.Next() {
+			key := it.Item().Key()
+			if len(key) != 1+len(last)+8 {
+				return fmt.Errorf("place %x: %w", key, ErrRow)
+			}
+			if id := chunk.ID(key[1 : 1+len(last)]); id != last {
+				last = id
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 func (c *Catalog) eachPlace(id chunk.ID, fn func(Place) error) error {
 	return c.s.each(chunkKey('c', id), func(key, value []byte) error {
 		p, err := decodePlace(key, value)

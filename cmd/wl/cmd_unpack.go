@@ -139,6 +139,9 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.Wants > 0 {
 		s.Info("%s %s asked for on the receipt: the next pack at home carries it again.", chunks(r.Wants), is(r.Wants))
 	}
+	if r.InventoryGiven {
+		s.Info("With the receipt goes an inventory: the list of all %s in the vault, from which home learns what need not be carried.", chunks(r.Inventory))
+	}
 	switch {
 	case r.Told:
 		s.Info("Receipt %d is on the drive. It is safe to remove the drive: unmount it, and take it home. There: wl pack", r.Receipt)

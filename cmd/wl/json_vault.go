@@ -68,6 +68,8 @@ type unpackForm struct {
 	AwaitedChunks   int64     `json:"awaited_chunks"`
 	Receipt         uint64    `json:"receipt"`
 	ReceiptTold     bool      `json:"receipt_told"`
+	InventoryGiven  bool      `json:"inventory_given"`
+	InventoryChunks int64     `json:"inventory_chunks"`
 }
 
 func unpackSummary(r vault.UnpackResult) unpackForm {
@@ -84,7 +86,7 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,
 		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal,
 		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
-		Receipt: r.Receipt, ReceiptTold: r.Told,
+		Receipt: r.Receipt, ReceiptTold: r.Told, InventoryGiven: r.InventoryGiven, InventoryChunks: r.Inventory,
 	}
 }
 

@@ -109,10 +109,10 @@ func TestACrashLeavesAReceipt(t *testing.T) {
 	for k := 0; ; k++ {
 		m, d := newDrive(t)
 		for n := uint64(1); n <= 3; n++ {
-			_, err := d.WriteReceipt(encodeReceipt(t, newReceipt(n)))
+			_, err := d.WriteReceipt(encodeReceipt(t, plainReceipt(n)))
 			must(t, err)
 		}
-		next := encodeReceipt(t, newReceipt(4))
+		next := encodeReceipt(t, plainReceipt(4))
 		m.CrashAfter(k)
 		_, err := d.WriteReceipt(next)
 		crashed := m.DidCrash()
@@ -172,10 +172,10 @@ func TestEveryFailingOperation(t *testing.T) {
 		for _, forever := range []bool{false, true} {
 			for k := 1; ; k++ {
 				m, d := newDrive(t)
-				old := encodeReceipt(t, newReceipt(1))
+				old := encodeReceipt(t, plainReceipt(1))
 				_, err := d.WriteReceipt(old)
 				must(t, err)
-				b, r := encodeCommit(t, newShipment(t, d, testShip, 4)), encodeReceipt(t, newReceipt(2))
+				b, r := encodeCommit(t, newShipment(t, d, testShip, 4)), encodeReceipt(t, plainReceipt(2))
 				fault := disktest.NewFault(m)
 				fault.CountReads(true)
 				fd := &Drive{fs: fault, id: d.id}

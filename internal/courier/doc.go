@@ -15,6 +15,7 @@
 //	        NNNNNN.pack, NNNNNN.meta          as in a shipment
 //	        <BLAKE3 of the file, 64 hex>.return   written last
 //	      <number>-<BLAKE3 of the file, 64 hex>.landing
+//	    receipts/<number>-<BLAKE3 of the file, 64 hex>.inventory  written before its receipt: see inventory.go
 //
 // Nothing on a drive is ever renamed or written over. A shipment is complete
 // once a valid commit lies in it, and open before. Names that are not exactly

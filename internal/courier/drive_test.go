@@ -220,7 +220,7 @@ func TestDroppingsAreIgnored(t *testing.T) {
 	b := encodeCommit(t, newShipment(t, d, testShip, 4))
 	_, err := d.WriteCommit(b)
 	must(t, err)
-	r := encodeReceipt(t, newReceipt(8))
+	r := encodeReceipt(t, plainReceipt(8))
 	_, err = d.WriteReceipt(r)
 	must(t, err)
 	before := look(t, d)
@@ -288,7 +288,7 @@ func TestOnlyTheNewestReceiptsStay(t *testing.T) {
 		return n
 	}
 	for n := uint64(8); n < 13; n++ {
-		b := encodeReceipt(t, newReceipt(n))
+		b := encodeReceipt(t, plainReceipt(n))
 		_, err := d.WriteReceipt(b)
 		must(t, err)
 		_, err = d.WriteReceipt(b)
@@ -298,19 +298,19 @@ func TestOnlyTheNewestReceiptsStay(t *testing.T) {
 		t.Fatal(got)
 	}
 	// One below does not drive out those above.
-	_, err := d.WriteReceipt(encodeReceipt(t, newReceipt(10)))
+	_, err := d.WriteReceipt(encodeReceipt(t, plainReceipt(10)))
 	must(t, err)
 	if got := numbers(); !slices.Equal(got, []uint64{12, 11, 10}) {
 		t.Fatal(got)
 	}
 	// A damaged one does not count as the second, is named, and goes.
-	flipByte(t, d.fs, receiptsOf(testRoute)+"/"+ReceiptName(12, encodeReceipt(t, newReceipt(12))), 100)
+	flipByte(t, d.fs, receiptsOf(testRoute)+"/"+ReceiptName(12, encodeReceipt(t, plainReceipt(12))), 100)
 	valid, problems, err := d.ReadReceipts(testRoute)
 	must(t, err)
 	if len(valid) != 2 || len(problems) != 1 || !errors.Is(problems[0], ErrReceipt) || !strings.Contains(problems[0].Error(), "/12-") {
 		t.Fatal(valid, problems)
 	}
-	_, err = d.WriteReceipt(encodeReceipt(t, newReceipt(13)))
+	_, err = d.WriteReceipt(encodeReceipt(t, plainReceipt(13)))
 	must(t, err)
 	if got := numbers(); !slices.Equal(got, []uint64{13, 11}) {
 		t.Fatal(got)
@@ -320,11 +320,11 @@ func TestOnlyTheNewestReceiptsStay(t *testing.T) {
 func TestOlderReceiptsMakeRoom(t *testing.T) {
 	m, d := newDrive(t)
 	for n := uint64(1); n <= 2; n++ {
-		_, err := d.WriteReceipt(encodeReceipt(t, newReceipt(n)))
+		_, err := d.WriteReceipt(encodeReceipt(t, plainReceipt(n)))
 		must(t, err)
 	}
 	m.SetCapacity(used(t, m))
-	_, err := d.WriteReceipt(encodeReceipt(t, newReceipt(3)))
+	_, err := d.WriteReceipt(encodeReceipt(t, plainReceipt(3)))
 	must(t, err)
 	valid, _, err := d.ReadReceipts(testRoute)
 	must(t, err)

@@ -16,6 +16,8 @@ const (
 	shipmentsDir = "shipments"
 	receiptsDir  = "receipts"
 	returnsDir   = "returns"
+
+	inventorySuffix = ".inventory"
 )
 
 var (
@@ -24,6 +26,8 @@ var (
 	returnPattern  = regexp.MustCompile(`^[0-9a-f]{64}\.return$`)
 	landingPattern = regexp.MustCompile(`^([1-9][0-9]{0,18})-[0-9a-f]{64}\.landing$`)
 	receiptPattern = regexp.MustCompile(`^([1-9][0-9]{0,19})-[0-9a-f]{64}\.receipt$`)
+	// A finished inventory, or one that a crash left behind.
+	inventoryPattern = regexp.MustCompile(`^(?:([1-9][0-9]{0,19})-[0-9a-f]{64}\.inventory|([1-9][0-9]{0,19})\.inventory\.tmp)$`)
 )
 
 // PackName is the name of the n-th pack of a kind, from 1 to MaxPacks.

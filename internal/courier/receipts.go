@@ -76,7 +76,9 @@ func checkReceipt(name string, b []byte, route wire.RouteID) (*Receipt, error) {
 	return r, nil
 }
 
-// WriteReceipt writes a receipt that EncodeReceipt made, verified. Then older
+// WriteReceipt writes a receipt that EncodeReceipt made, verified. The inventory
+// that it names must lie there already, see WriteInventory; so a crash leaves no
+// new receipt without it. Then older
 // receipts of the route, damaged ones included, are removed, all but the newest
 // valid one; where there is no room before that, all but the newest valid one
 // go first.
@@ -89,6 +91,16 @@ func (d *Drive) WriteReceipt(b []byte) (disk.Coldness, error) {
 	if err := disk.MkdirAll(d.fs, dir, dirPerm); err != nil {
 		return 0, err
 	}
+	if !r.Inventory.IsZero() {
+		inventory := dir + "/" + InventoryName(r.Number, r.Inventory.Digest)
+		st, err := d.fs.Stat(inventory)
+		if err != nil {
+			return 0, err
+		}
+		if want := InventorySize(r.Inventory.Count); st.Kind != disk.KindFile || st.Size != want {
+			return 0, fmt.Errorf("%s: %v of %d bytes, file of %d expected", inventory, st.Kind, st.Size, want)
+		}
+	}
 	name := ReceiptName(r.Number, b)
 	c, err := put(d.fs, dir+"/"+name, b)
 	if disk.IsNoSpace(err) && d.prune(r, name, keptReceipts-1) == nil {
@@ -99,6 +111,7 @@ func (d *Drive) WriteReceipt(b []byte) (disk.Coldness, error) {
 	}
 	// What could not be removed does no harm, and is removed next time.
 	_ = d.prune(r, name, keptReceipts-1)
+	_ = d.pruneInventories(r)
 	return c, nil
 }
 
@@ -133,4 +146,22 @@ func (d *Drive) prune(r *Receipt, name string, keep int) error {
 		first = err
 	}
 	return first
+}
+
+// pruneInventories removes the inventories that no receipt needs any more: that
+// of the newest receipt is enough, and where it has none, that of the one before
+// stays as long as that.
+func (d *Drive) pruneInventories(r *Receipt) error {
+	names, err := d.receiptNames(r.Route)
+	if err != nil {
+		return err
+	}
+	kept := map[uint64]bool{}
+	for _, name := range names {
+		kept[receiptNumber(name)] = true
+	}
+	own := InventoryName(r.Number, r.Inventory.Digest)
+	return d.removeInventories(r.Route, func(n uint64, name string) bool {
+		return n == r.Number && name != own || n < r.Number && (!kept[n] || !r.Inventory.IsZero())
+	})
 }

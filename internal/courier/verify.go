@@ -19,7 +19,7 @@ type VerifyResult struct {
 	Shipments     int64 // committed ones
 	Returns       int64 // complete ones
 	Open          int64 // shipments and returns that are not finished
-	Files         int64 // packs read, and programs that the drive carries
+	Files         int64 // packs and inventories read, and programs that the drive carries
 	Records       int64 // in them, as their commits say
 	Bytes         int64
 	DamagedFiles  int64 // commits and receipts included
@@ -29,8 +29,9 @@ type VerifyResult struct {
 	Warm          bool  // some file could not be read past the cache
 }
 
-// VerifyDrive reads everything on the drive back: receipts and landings, and of
-// each committed shipment and complete return every byte of every pack. A pack whose
+// VerifyDrive reads everything on the drive back: receipts, with the newest's
+// inventory, and landings, and of each committed shipment and complete return
+// every byte of every pack. A pack whose
 // bytes have the digest that its commit says is sound in every record. One
 // that has not is read record by record, and each damaged chunk is named. The
 // error is for the drive as a whole; all else is reported and counted.
@@ -40,11 +41,16 @@ func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResu
 	if err != nil {
 		return v.res, err
 	}
+	var told []*Receipt // with an inventory
 	var bytes, files int64
 	for _, route := range routes {
-		_, problems, err := d.ReadReceipts(route)
+		receipts, problems, err := d.ReadReceipts(route)
 		if err != nil {
 			v.problem(receiptsOf(route), err)
+		}
+		if len(receipts) > 0 && !receipts[0].Receipt.Inventory.IsZero() { // that of an older one may be gone
+			told = append(told, receipts[0].Receipt)
+			bytes, files = bytes+InventorySize(receipts[0].Receipt.Inventory.Count), files+1
 		}
 		for _, p := range problems {
 			v.res.DamagedFiles++
@@ -82,6 +88,9 @@ func VerifyDrive(ctx context.Context, d *Drive, rep report.Reporter) (VerifyResu
 			}
 			v.file(w.dir+"/"+f.Name, f)
 		}
+	}
+	for _, r := range told {
+		v.inventory(r)
 	}
 	v.programs()
 	return v.res, ctx.Err()
@@ -124,6 +133,33 @@ func (v *verifier) returns(route wire.RouteID) {
 			v.res.DamagedFiles++
 			v.problem(dir, p)
 		}
+	}
+}
+
+// inventory verifies the list of chunks that goes with a receipt.
+func (v *verifier) inventory(r *Receipt) {
+	name := receiptsOf(r.Route) + "/" + InventoryName(r.Number, r.Inventory.Digest)
+	f, err := v.d.fs.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.res.MissingFiles++
+		v.problem(name, fmt.Errorf("missing, home will ask for another: %w", err))
+		return
+	}
+	v.res.Files++
+	if err == nil {
+		defer f.Close() // was only read
+		if c, err := f.Evict(); err != nil || c != disk.Cold {
+			v.res.Warm = true
+		}
+		size := InventorySize(r.Inventory.Count)
+		in := &progressReader{v, f, size}
+		err = CheckInventory(in, r, nil)
+		v.res.Bytes += size - in.left
+		v.rep.Add(0, 1)
+	}
+	if err != nil && v.ctx.Err() == nil {
+		v.res.DamagedFiles++
+		v.problem(name, err)
 	}
 }
 

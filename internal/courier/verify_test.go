@@ -22,7 +22,7 @@ func verifyDrive(t *testing.T) (*disktest.Mem, *Drive) {
 	dir, err := d.CreateShipment(testRoute, ShipmentID{201})
 	must(t, err)
 	addPack(t, d, dir, "000001.pack", chunk.Data, 1, 1)
-	_, err = d.WriteReceipt(encodeReceipt(t, newReceipt(8)))
+	_, err = d.WriteReceipt(encodeReceipt(t, plainReceipt(8)))
 	must(t, err)
 	return m, d
 }
@@ -83,7 +83,7 @@ func TestVerifyNamesWhatIsDamaged(t *testing.T) {
 		},
 		"a receipt": {
 			func(m *disktest.Mem) {
-				flipByte(t, m, receiptsOf(testRoute)+"/"+ReceiptName(8, encodeReceipt(t, newReceipt(8))), 60)
+				flipByte(t, m, receiptsOf(testRoute)+"/"+ReceiptName(8, encodeReceipt(t, plainReceipt(8))), 60)
 			},
 			VerifyResult{DamagedFiles: 1, Problems: 1}, []string{".receipt", "checksum"},
 		},

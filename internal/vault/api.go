@@ -109,6 +109,9 @@ type UnpackResult struct {
 	Awaited int64  // chunks lacking that a shipment still out may bring
 	Receipt uint64 // number of the receipt written; 0 if none
 	Told    bool   // the receipt lies on the drive, verified
+	// InventoryGiven: the receipt brings a list of all chunks in the vault, Inventory of them.
+	InventoryGiven bool
+	Inventory      int64
 }
 
 // Complete says that everything the drive brought arrived.

@@ -57,6 +57,7 @@ type trip struct {
 	unseen   func(tree, path string) bool    // cannot be read
 	stopped  map[string]string               // tree → reason
 	gone     func(path string) snapshot.Gone // what home says of what is gone; nil: all is confirmed
+	asks     bool                            // for an inventory
 }
 
 var testPolynomial = mustParams()
@@ -246,7 +247,7 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 	commit := &courier.Commit{
 		Route: h.route, Shipment: id, Attempt: 1, Drive: d.ID(), DriveLabel: d.Label(), Time: time.Now(), Tool: "test",
 		Files: append(data.files, meta.files...), Snapshot: record,
-		Basis: courier.Basis{Epoch: h.epoch, Receipt: h.receipt}, Floor: h.number,
+		Basis: courier.Basis{Epoch: h.epoch, Receipt: h.receipt}, Floor: h.number, Inventory: o.asks,
 	}
 	for _, s := range h.sent {
 		if !s.acked {

@@ -165,6 +165,11 @@ func firstReceipt(root disk.FS, d *courier.Drive, s settings, route broughtRoute
 	if space, err := root.Free(); err == nil {
 		r.Free, r.Total = space.Avail, space.Total
 	}
+	if r.Number > 1 { // home counts on a vault that was there before
+		if err := offerInventory(root); err != nil {
+			return nil, err
+		}
+	}
 	return putReceipt(root, r)
 }
 

@@ -52,6 +52,9 @@ func (u *unpacking) ownState() (*ownState, error) {
 		own.epoch = newest.Epoch
 		return own, nil
 	}
+	if err := offerInventory(u.v.root); err != nil {
+		return nil, err
+	}
 	own.epoch = drawEpoch()
 	u.rep.Warn("home has been told more than this vault knows (receipt %d, ours is %d): the vault was set back, or is new for this route. Home will be told so.", told, highest)
 	return own, u.v.cat.ForgetChecks()
@@ -86,12 +89,22 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 	if space, err := u.v.root.Free(); err == nil {
 		r.Free, r.Total = space.Avail, space.Total
 	}
+	if err := u.takeInventory(ctx, r); err != nil {
+		return err
+	}
 	b, err := putReceipt(u.v.root, r)
 	if err != nil {
 		return err
 	}
-	u.result.Receipt = r.Number
-	if _, err := u.courier.WriteReceipt(b); err != nil {
+	u.result.Receipt, u.result.Inventory = r.Number, int64(r.Inventory.Count)
+	u.result.InventoryGiven = !r.Inventory.IsZero()
+	if err := u.dropInventories(r); err != nil {
+		return err
+	}
+	if err = u.untold; err == nil {
+		_, err = u.courier.WriteReceipt(b)
+	}
+	if err != nil {
 		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v%s", err, mayWrite(err))
 		return nil
 	}

@@ -23,6 +23,7 @@ type unpacking struct {
 	shipments  []*shipment        // committed ones on the drive, oldest first
 	packs      *drivePacks        // their packs
 	own        *ownState          // what the vault told home last
+	untold     error              // the inventory cannot be written onto the drive, so the receipt is not
 	newest     *courier.Commit    // the snapshot that the mirror follows; nil if none is known
 	full       bool               // no room for more history
 	out        outstanding        // shipments still under way

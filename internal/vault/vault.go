@@ -11,7 +11,8 @@
 //	mirror.go    the newest snapshot against the mirror, in stream order; lookup.go finds single entries for it
 //	deletions.go what is gone at home
 //	arrival.go   which chunks do the snapshots name and the vault lack; wants.go keeps the list
-//	receipt.go   the whole state towards home, on our own disk first (receiptlog.go), then on the drive
+//	receipt.go   the whole state towards home, on our own disk first (receiptlog.go), then on the drive;
+//	             inventory.go lists all chunks, where home needs that
 //
 // Besides the chunkstore's own files a vault holds
 //
@@ -19,6 +20,7 @@
 //	.wl/lock                              held by every command that works on the vault
 //	.wl/snapshots/<number>-<shipment>.commit
 //	.wl/receipts/<number>-<hash>.receipt
+//	.wl/receipts/<number>-<hash>.inventory, <number>.offer    see inventory.go
 //	<tree's directory>/.wl/tree           where a tree lies outside the vault: route and tree, see volumes.go
 package vault
 
