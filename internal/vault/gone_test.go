@@ -157,7 +157,7 @@ func TestALostPieceOfTheListTakesNothingOut(t *testing.T) {
 		names = append(names, fmt.Sprintf("d/sub/%04d%s", i, long))
 		noise(t, filepath.Join(w.src, names[i]), 10, uint64(i))
 	}
-	for i := range 320 { // so that the root lies in another piece
+	for i := range 900 { // so that the root lies in another piece
 		noise(t, filepath.Join(w.src, fmt.Sprintf("a/%04d%s", i, long)), 10, uint64(1000+i))
 	}
 	drive := newTestDrive(t)
