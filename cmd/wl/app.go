@@ -81,7 +81,7 @@ func newApp(e *env) *cli.App {
 		Description: "At home:      wl init, wl pack, wl status\n" +
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
 			"Looking:      wl ls, wl find, wl diff, wl cat\n" +
-			"The drive:    wl drive init, wl drive clear, wl verify\n" +
+			"The drives:   wl drive init, wl drive list, wl drive clear, wl drive lost, wl verify\n" +
 			"Each trip:    wl run, at either end, once the drive is mounted\n\n" +
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
 			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +

@@ -18,8 +18,8 @@ import (
 func driveCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:        "drive",
-		Usage:       "make a courier drive, or clear one",
-		Subcommands: []*cli.Command{driveInitCommand(e), driveClearCommand(e)},
+		Usage:       "make a courier drive, list the drives, clear one, or declare one lost",
+		Subcommands: []*cli.Command{driveInitCommand(e), driveListCommand(e), driveClearCommand(e), driveLostCommand(e)},
 	}
 }
 

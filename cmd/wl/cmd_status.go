@@ -171,30 +171,41 @@ func homeStatus(r home.StatusResult) string {
 			fmt.Fprintf(&b, "Tree %s stands still: %s\n", t.Tree, t.Stopped)
 		}
 	}
+	writeDrives(&b, r)
+	for _, o := range r.Overdue {
+		b.WriteString(overdueLine(o, homeOverdue))
+	}
+	return b.String()
+}
+
+// writeDrives says which drives are out, since when, and with how much.
+func writeDrives(b *strings.Builder, r home.StatusResult) {
 	if len(r.Drives) > 0 {
-		w = tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "\nDRIVE\tLAST SEEN\tABOARD\tSNAPSHOTS")
+		w := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "\nDRIVE\tLAST SEEN\tABOARD\tSINCE\tSNAPSHOTS")
 		for _, d := range r.Drives {
-			numbers := "-"
+			numbers, since := "-", "-"
 			if len(d.Aboard) > 0 {
 				numbers = strings.Trim(fmt.Sprint(d.Aboard), "[]")
+			}
+			if !d.Since.IsZero() {
+				since = when(d.Since)
 			}
 			if d.Open {
 				numbers += " (and one not finished)"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", driveName(d.Label, d.ID), when(d.LastSeen), report.Size(d.Bytes), numbers)
+			if d.Lost {
+				numbers += " (lost)"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", driveName(d.Label, d.ID), when(d.LastSeen), report.Size(d.Bytes), since, numbers)
 		}
 		w.Flush()
 	}
 	for _, sh := range r.Shipments {
 		if sh.State == "missing" || sh.State == "lost" || sh.State == "partly" {
-			fmt.Fprintf(&b, "Shipment %s (snapshot %d, drive %s): %s\n", short(sh.Shipment), sh.Snapshot, report.Name(sh.Drive), sh.State)
+			fmt.Fprintf(b, "Shipment %s (snapshot %d, %s): %s\n", short(sh.Shipment), sh.Snapshot, driveName(sh.Drive, sh.DriveID), sh.State)
 		}
 	}
-	for _, o := range r.Overdue {
-		b.WriteString(overdueLine(o, homeOverdue))
-	}
-	return b.String()
 }
 
 func part(n, bytes int64) string {

@@ -219,13 +219,15 @@ func (c *completion) argument(typed string) {
 }
 
 // kindOfValue offers what fits the word for a value: DIR, FILE, PATH, TREE,
-// TREE/PATH, A or B (snapshots), SHELL.
+// TREE/PATH, DRIVE (label or id), A or B (snapshots), SHELL.
 func (c *completion) kindOfValue(kind, typed string) {
 	switch {
 	case kind == "DIR":
 		c.shell = ":dirs"
 	case kind == "FILE", strings.HasPrefix(kind, "PATH"):
 		c.shell = ":files"
+	case kind == "DRIVE":
+		c.drives(typed)
 	case kind == "SHELL":
 		for _, shell := range []string{"bash", "zsh", "fish"} {
 			c.offer(typed, shell, "")
@@ -241,6 +243,23 @@ func (c *completion) kindOfValue(kind, typed string) {
 		}
 	case strings.HasPrefix(kind, "TREE"):
 		c.inMirror(typed)
+	}
+}
+
+// drives offers the labels of the drives that are known, and the ids of those
+// that share one or have none.
+func (c *completion) drives(typed string) {
+	known := machine.Load(c.state).Drives
+	named := map[string]int{}
+	for _, d := range known {
+		named[d.Label]++
+	}
+	for _, d := range known {
+		if d.Label != "" && named[d.Label] == 1 {
+			c.offer(typed, d.Label, driveName(d.Label, d.ID))
+			continue
+		}
+		c.offer(typed, short(d.ID), driveName(d.Label, d.ID))
 	}
 }
 

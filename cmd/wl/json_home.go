@@ -54,6 +54,7 @@ type packForm struct {
 	Resumed        bool          `json:"resumed"`
 	Finished       []uint64      `json:"finished"`
 	Receipts       []uint64      `json:"receipts"`
+	FoundAgain     int           `json:"found_again"`
 	Cleared        int           `json:"cleared"`
 	Recarried      int           `json:"recarried"`
 	RecarriedBytes int64         `json:"recarried_bytes"`
@@ -136,7 +137,7 @@ func packSummary(r home.PackResult) packForm {
 	return packForm{
 		Route: r.Route, RouteID: r.RouteID, DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel), DryRun: r.DryRun, Rehash: r.Rehash,
 		Snapshot: r.Snapshot, SnapshotID: r.SnapID, Time: stamp(r.Time), Shipment: r.Shipment, Resumed: r.Resumed,
-		Finished: numbers(r.Finished), Receipts: numbers(r.Receipts), Cleared: r.Cleared, Recarried: r.Recarried, RecarriedBytes: r.RecarriedBytes,
+		Finished: numbers(r.Finished), Receipts: numbers(r.Receipts), FoundAgain: r.FoundAgain, Cleared: r.Cleared, Recarried: r.Recarried, RecarriedBytes: r.RecarriedBytes,
 		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes,
 		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved,
 		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
@@ -191,14 +192,17 @@ type driveStatusForm struct {
 	DriveID         string    `json:"drive_id"`
 	DriveLabel      string    `json:"drive_label"`
 	LastSeen        time.Time `json:"last_seen,omitzero"`
+	AboardSince     time.Time `json:"aboard_since,omitzero"`
 	AboardSnapshots []uint64  `json:"aboard_snapshots"`
 	AboardBytes     int64     `json:"aboard_bytes"`
 	Open            bool      `json:"open"`
+	Lost            bool      `json:"lost"`
 }
 
 type shipmentStatForm struct {
 	Snapshot   uint64    `json:"snapshot"`
 	Shipment   string    `json:"shipment"`
+	DriveID    string    `json:"drive_id"`
 	DriveLabel string    `json:"drive_label"`
 	Time       time.Time `json:"time,omitzero"`
 	Bytes      int64     `json:"bytes"`
@@ -229,14 +233,14 @@ func treeStatusOf(t home.TreeStatus) treeStatusForm {
 
 func driveStatusOf(d home.DriveStatus) driveStatusForm {
 	return driveStatusForm{
-		DriveID: d.ID, DriveLabel: textOf(d.Label), LastSeen: stamp(d.LastSeen),
-		AboardSnapshots: numbers(d.Aboard), AboardBytes: d.Bytes, Open: d.Open,
+		DriveID: d.ID, DriveLabel: textOf(d.Label), LastSeen: stamp(d.LastSeen), AboardSince: stamp(d.Since),
+		AboardSnapshots: numbers(d.Aboard), AboardBytes: d.Bytes, Open: d.Open, Lost: d.Lost,
 	}
 }
 
 func shipmentStatOf(s home.ShipmentStatus) shipmentStatForm {
 	return shipmentStatForm{
-		Snapshot: s.Snapshot, Shipment: s.Shipment, DriveLabel: textOf(s.Drive),
+		Snapshot: s.Snapshot, Shipment: s.Shipment, DriveID: s.DriveID, DriveLabel: textOf(s.Drive),
 		Time: stamp(s.Time), Bytes: s.Bytes, State: s.State,
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"waterlock/internal/courier"
 	"waterlock/internal/exit"
+	"waterlock/internal/home"
 	"waterlock/internal/vault"
 )
 
@@ -47,6 +48,9 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl init", initSummary),
 	form[driveInitForm]("summary of wl drive init"),
 	formOf("summary of wl drive clear", clearSummary),
+	formOf("drive", driveItem),
+	form[driveListForm]("summary of wl drive list"),
+	formOf("summary of wl drive lost", func(r home.LostResult) driveLostForm { return driveLostSummary("", "", r) }),
 	formOf("listed", listedItem),
 	formOf("summary of wl pack", packSummary),
 	formOf("summary of wl vault init", vaultInitSummary),

@@ -12,6 +12,12 @@ type DriveID [16]byte
 // String returns 32 lower-case hex digits.
 func (id DriveID) String() string { return hex.EncodeToString(id[:]) }
 
+// ParseDriveID reads what String wrote.
+func ParseDriveID(s string) (DriveID, error) {
+	id, err := parse16(s)
+	return DriveID(id), err
+}
+
 // ShipmentID is drawn when a shipment is opened.
 type ShipmentID [16]byte
 

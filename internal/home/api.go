@@ -80,6 +80,7 @@ type PackResult struct {
 	Resumed        bool      // it continued a shipment that an earlier run had begun
 	Finished       []uint64  // snapshots of earlier runs whose commit was still to be written
 	Receipts       []uint64  // receipts imported
+	FoundAgain     int       // shipments on this drive that were declared lost
 	Cleared        int       // acknowledged shipments deleted to make room
 	Recarried      int       // shipments and packs that are missing from this drive: their chunks are carried again
 	RecarriedBytes int64     // about what that is, in plain bytes
@@ -176,16 +177,19 @@ type TreeStatus struct {
 // DriveStatus is one drive that carried shipments of the route.
 type DriveStatus struct {
 	ID, Label string
-	LastSeen  time.Time
-	Aboard    []uint64 // snapshot numbers of the shipments on it that are not acknowledged in full
-	Bytes     int64    // what these take on the drive
-	Open      bool     // a shipment begun and not committed lies on it
+	LastSeen  time.Time // it was packed
+	Since     time.Time // when the oldest of the shipments aboard was; zero: none is
+	Aboard    []uint64  // snapshot numbers of the shipments on it that are not acknowledged in full
+	Bytes     int64     // what these take on the drive
+	Open      bool      // a shipment begun and not committed lies on it
+	Lost      bool      // what it carried is carried again
 }
 
 // ShipmentStatus is one shipment that the vault has not acknowledged in full.
 type ShipmentStatus struct {
 	Snapshot uint64 // 0: open
 	Shipment string
+	DriveID  string
 	Drive    string // label
 	Time     time.Time
 	Bytes    int64

@@ -52,7 +52,7 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 		var vault = map[courier.ShipmentID]*courier.Taken{}
 		anyIDs := rapid.SliceOfN(rapid.IntRange(0, ids-1), 1, 12)
 		for step := range rapid.IntRange(1, 25).Draw(rt, "steps") {
-			switch op := rapid.IntRange(0, 9).Draw(rt, "op"); {
+			switch op := rapid.IntRange(0, 11).Draw(rt, "op"); {
 			case op <= 3 || len(f.all) == 0: // a shipment with a few packs
 				sh := &shipment{ord: f.nextOrdinal(), id: courier.NewShipmentID(), gone: map[string]bool{}}
 				sh.dir = fmt.Sprintf("%s/%08d-%s", dirShipments, sh.ord, sh.id)
@@ -129,6 +129,19 @@ func TestRebuiltLedgerEqualsUpdatedOne(t *testing.T) {
 				must(t, s.mark(sh, sh.packs[0]+goneSuffix))
 				sh.gone[sh.packs[0]] = true
 				must(t, b.dropPack(sh, sh.packs[0]))
+			case op == 10: // a shipment is lost
+				sh := f.all[rapid.IntRange(0, len(f.all)-1).Draw(rt, "lost")]
+				if !sh.lost && !sh.missing && !b.ackedInFull(sh.id) {
+					must(t, b.declareLost(sh, &LostResult{}))
+				}
+			case op == 11: // a lost one is found again
+				for _, sh := range f.all {
+					if sh.lost {
+						must(t, s.takeBackLost(sh))
+						must(t, b.refold())
+						break
+					}
+				}
 			case op == 9: // closed and opened again: nothing is folded anew
 				gen := b.ledger.Generation()
 				must(t, b.close(true))

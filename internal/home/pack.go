@@ -105,6 +105,9 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 	}
 
 	// What earlier runs left on this drive.
+	if err := r.welcome(); err != nil {
+		return res, err
+	}
 	if err := r.compareDrive(); err != nil {
 		return res, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,9 +94,7 @@ func (s *site) eachReceipt(rep report.Reporter, fn func(*courier.Receipt) error)
 	return nil
 }
 
-// importReceipt looks for a receipt on the drive that is newer than all that home knows. A receipt is the vault's
-// whole state, so the newest alone suffices. It is durable at home before the ledger believes it: a run that ends in
-// between finds a ledger that does not fit its files, and folds them anew.
+// importReceipt takes the newest receipt on the drive, if it is newer than all that home knows, and returns its number.
 func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (uint64, error) {
 	found, problems, err := d.ReadReceipts(s.route)
 	for _, p := range problems {
@@ -105,25 +104,49 @@ func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (u
 		return 0, err
 	}
 	newest := found[0]
-	if newest.Receipt.Route != s.route || b.receipt != nil && newest.Receipt.Number <= b.receipt.Number {
+	if !b.newer(newest.Receipt) {
 		return 0, nil
 	}
-	name := courier.ReceiptName(newest.Receipt.Number, newest.Bytes)
-	if err := disk.MkdirAll(s.state, dirReceipts, 0o700); err != nil {
-		return 0, err
+	return newest.Receipt.Number, b.take(newest.Receipt, newest.Bytes)
+}
+
+// newer tells whether a receipt is newer than all that home knows. A receipt is the vault's whole state, so the newest
+// alone suffices.
+func (b *books) newer(r *courier.Receipt) bool {
+	return r.Route == b.site.route && (b.receipt == nil || r.Number > b.receipt.Number)
+}
+
+// take believes a receipt that is newer, however it came. The order is
+//
+//  1. the receipt, durable at home
+//  2. the ledger: a run that ends in between finds one that does not fit its files, and folds them anew
+//  3. drives that were lost and have turned up are lost no longer
+func (b *books) take(r *courier.Receipt, data []byte) error {
+	if err := disk.MkdirAll(b.site.state, dirReceipts, 0o700); err != nil {
+		return err
 	}
-	if err := s.keepReceipt(dirReceipts+"/"+name, newest.Bytes); err != nil {
-		return 0, err
+	if err := b.site.keepReceipt(dirReceipts+"/"+courier.ReceiptName(r.Number, data), data); err != nil {
+		return err
 	}
-	if b.receipt != nil && b.receipt.Epoch != newest.Receipt.Epoch {
-		rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew; home counts on what this receipt lists and on nothing before it", newest.Receipt.Number)
-		return newest.Receipt.Number, b.refold()
+	before := maps.Clone(b.acks)
+	if b.receipt != nil && b.receipt.Epoch != r.Epoch {
+		b.rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew; home counts on what this receipt lists and on nothing before it", r.Number)
+		if err := b.refold(); err != nil {
+			return err
+		}
+		return b.turnedUp(before)
 	}
 	b.torn = false
-	if err := b.apply(newest.Receipt, false); err != nil || !b.torn {
-		return newest.Receipt.Number, err
+	b.times[r.Number] = r.Time
+	if err := b.apply(r, false); err != nil {
+		return err
 	}
-	return newest.Receipt.Number, b.refold() // what the damaged list named no longer counts as aboard
+	if b.torn { // what the damaged list named no longer counts as aboard
+		if err := b.refold(); err != nil {
+			return err
+		}
+	}
+	return b.turnedUp(before)
 }
 
 // keepReceipt makes a receipt durable at home. One that is there already and is damaged is written anew.

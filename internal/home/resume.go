@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
+	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/pack"
 )
@@ -78,7 +80,7 @@ func (r *run) foretell(sh *shipment) {
 	missing := int64(0)
 	for _, name := range sh.packs {
 		list, err := r.site.readList(sh, name)
-		if err == nil && !sh.gone[name] && packKind(name) == chunk.Data && !r.onDrive(sh, list) {
+		if err == nil && !sh.gone[name] && packKind(name) == chunk.Data && r.checkEnds(sh, list) != nil {
 			missing += list.plain
 		}
 	}
@@ -88,10 +90,12 @@ func (r *run) foretell(sh *shipment) {
 	}
 }
 
-// comparePacks looks for the packs of a shipment by name and size.
+// comparePacks looks at the packs of a shipment: each is there, in its full length, and by head and tail the one that was
+// packed. What lies between them is read when it arrives, or by wl verify. A meta pack that is missing is named and costs
+// nothing else: home never counts on stream chunks that are aboard, and the vault asks for those that it lacks.
 func (r *run) comparePacks(sh *shipment) error {
 	for _, name := range sh.packs {
-		if sh.gone[name] || packKind(name) != chunk.Data {
+		if sh.gone[name] {
 			continue
 		}
 		list, err := r.site.readList(sh, name)
@@ -99,23 +103,50 @@ func (r *run) comparePacks(sh *shipment) error {
 			r.rep.Warn("%v", err)
 			continue
 		}
-		if r.onDrive(sh, list) {
+		cause := r.checkEnds(sh, list)
+		if cause == nil {
 			continue
+		}
+		if err := r.driveGone(cause); err != nil {
+			return err
 		}
 		if r.o.DryRun {
 			r.foretell(sh)
 			return nil
 		}
-		r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("missing from drive %s: its chunks are carried again", r.driveName()))
-		r.res.Recarried++
-		r.res.RecarriedBytes += list.plain
-		if err := r.site.mark(sh, name+goneSuffix); err != nil {
+		if err := r.declareGone(sh, list, cause); err != nil {
 			return err
 		}
-		sh.gone[name] = true
-		if err := r.books.ledger.DropAboard(sh.ord, list.ids); err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+// declareGone stops counting on a pack: first the word of it, durable, then the ledger.
+func (r *run) declareGone(sh *shipment, list *chunkList, cause error) error {
+	name, what := list.ref.Name, "altered"
+	if errors.Is(cause, fs.ErrNotExist) {
+		what = "missing"
+	}
+	if packKind(name) != chunk.Data {
+		r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("%s on drive %s; the vault asks for the list of files that it held: %w", what, r.driveName(), cause))
+		return nil
+	}
+	r.rep.Problem(sh.id.Short()+"/"+name, fmt.Errorf("%s on drive %s, its chunks are carried again: %w", what, r.driveName(), cause))
+	r.res.Recarried++
+	r.res.RecarriedBytes += list.plain
+	if err := r.site.mark(sh, name+goneSuffix); err != nil {
+		return err
+	}
+	sh.gone[name] = true
+	return r.books.ledger.DropAboard(sh.ord, list.ids)
+}
+
+// driveGone tells a drive that has been pulled out from one that was altered: the first says nothing of what lies on it.
+func (r *run) driveGone(cause error) error {
+	_, free := r.drive.FS().Free()
+	_, list := r.drive.FS().ReadDir(".")
+	if err := cmp.Or(free, list); err != nil {
+		return exit.Errorf(exit.Fatal, "drive %s is gone, or does not answer any more: plug it in again, and run wl pack again: %w", r.driveName(), errors.Join(cause, err))
 	}
 	return nil
 }
@@ -136,6 +167,9 @@ func (r *run) finishCommit(sh *shipment, info *courier.ShipmentInfo) error {
 		}
 		if err != nil {
 			r.rep.Verbose("%v", err)
+			if err := r.driveGone(err); err != nil {
+				return err
+			}
 			return r.declareMissing(sh)
 		}
 	}

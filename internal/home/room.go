@@ -3,6 +3,7 @@ package home
 import (
 	"fmt"
 
+	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/exit"
 	"waterlock/internal/report"
@@ -70,9 +71,11 @@ func (r *run) makeRoom() error {
 }
 
 // driveName is the drive's label, or the beginning of its id.
-func (r *run) driveName() string {
-	if label := r.drive.Label(); label != "" {
+func (r *run) driveName() string { return driveNamed(r.drive.Label(), r.drive.ID()) }
+
+func driveNamed(label string, id courier.DriveID) string {
+	if label != "" {
 		return report.Name(label)
 	}
-	return r.drive.ID().String()[:8]
+	return id.String()[:8]
 }

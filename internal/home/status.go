@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 
 	"waterlock/index"
-	"waterlock/internal/chunk"
-	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
@@ -68,7 +66,8 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 		}
 		res.Trees = append(res.Trees, t)
 	}
-	return res, b.countShipments(&res)
+	res.Drives, res.Shipments, err = b.drives()
+	return res, err
 }
 
 // overdue is what should have happened again by now. Of a vault from which nothing has come yet the route's own age counts.
@@ -138,79 +137,4 @@ func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error
 		}
 		return nil
 	})
-}
-
-// countShipments lists what is out, and the drives that carried something.
-func (b *books) countShipments(res *StatusResult) error {
-	drives := map[courier.DriveID]int{}
-	for _, sh := range b.fleet.all {
-		if sh.unusable {
-			continue
-		}
-		i, ok := drives[sh.drive]
-		if !ok {
-			i = len(res.Drives)
-			drives[sh.drive] = i
-			res.Drives = append(res.Drives, DriveStatus{ID: sh.drive.String(), Label: sh.label})
-		}
-		d := &res.Drives[i]
-		seen := sh.opened
-		if sh.number != 0 {
-			seen = sh.time
-		}
-		if seen.After(d.LastSeen) {
-			d.LastSeen, d.Label = seen, sh.label
-		}
-		if sh.number != 0 && b.ackedInFull(sh.id) {
-			continue
-		}
-		st := ShipmentStatus{Snapshot: sh.number, Shipment: sh.id.String(), Drive: sh.label, Time: seen, Bytes: sh.size, State: b.stateOf(sh)}
-		if sh.number == 0 {
-			var err error
-			if st.Bytes, err = b.openBytes(sh); err != nil {
-				return err
-			}
-		}
-		res.Shipments = append(res.Shipments, st)
-		switch {
-		case sh.number == 0:
-			d.Open = true
-		case sh.counts():
-			d.Aboard = append(d.Aboard, sh.number)
-		}
-		if sh.number == 0 || sh.counts() {
-			d.Bytes += st.Bytes
-		}
-	}
-	return nil
-}
-
-func (b *books) stateOf(sh *shipment) string {
-	switch {
-	case sh.lost:
-		return "lost"
-	case sh.missing:
-		return "missing"
-	case sh.number == 0:
-		return "open"
-	case !sh.aboard:
-		return "unfinished"
-	case b.acks[sh.id] != nil:
-		return "partly"
-	}
-	return "aboard"
-}
-
-func (b *books) openBytes(sh *shipment) (n int64, err error) {
-	for _, name := range sh.packs {
-		if packKind(name) != chunk.Data {
-			continue
-		}
-		list, err := b.site.readList(sh, name)
-		if err != nil {
-			return 0, err
-		}
-		n += list.ref.Size
-	}
-	return n, nil
 }

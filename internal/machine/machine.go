@@ -121,6 +121,16 @@ func SawDrive(state string, d Drive) error {
 	})
 }
 
+// ForgetDrive forgets a drive, so that no command line without --drive means it.
+func ForgetDrive(state, id string) error {
+	if !slices.ContainsFunc(Load(state).Drives, func(d Drive) bool { return d.ID == id }) {
+		return nil
+	}
+	return update(state, func(k *Known) {
+		k.Drives = slices.DeleteFunc(k.Drives, func(d Drive) bool { return d.ID == id })
+	})
+}
+
 // update writes known.json anew: a temporary file beside it, write, sync,
 // rename over it, sync of the directory. Of two writers at once one may be
 // forgotten; that is a hint less.
