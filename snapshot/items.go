@@ -356,6 +356,12 @@ func pathAt(last string, depth uint64, name string) (string, error) {
 // StreamChunkIDs calls each for every data chunk that one stream chunk names,
 // those of content and those carried.
 func StreamChunkIDs(plain []byte, ref StreamRef, each func(id chunk.ID, length int64, carried bool) error) error {
+	return StreamChunkPaths(plain, ref, func(_ string, x Extent, carried bool) error { return each(x.ID, x.Length, carried) })
+}
+
+// StreamChunkPaths is StreamChunkIDs that says of each data chunk which path of
+// the tree needs it.
+func StreamChunkPaths(plain []byte, ref StreamRef, each func(path string, x Extent, carried bool) error) error {
 	d, err := newItemDecoder(plain, ref, nil)
 	if err != nil {
 		return err
@@ -371,7 +377,7 @@ func StreamChunkIDs(plain []byte, ref StreamRef, each func(id chunk.ID, length i
 				if x.Hole {
 					continue
 				}
-				if err := each(x.ID, x.Length, i == 1); err != nil {
+				if err := each(d.entry.Path, x, i == 1); err != nil {
 					return err
 				}
 			}

@@ -59,7 +59,22 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	dir := t.TempDir()
+	return newWorldIn(t, t.TempDir())
+}
+
+// newWorldInMemory is a world where syncs cost nothing, if there is such a place.
+func newWorldInMemory(t testing.TB) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "wl-tests-")
+	if err != nil {
+		return newWorld(t)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return newWorldIn(t, dir)
+}
+
+func newWorldIn(t testing.TB, dir string) *world {
+	t.Helper()
 	w := &world{
 		t: t, dir: dir,
 		home:   filepath.Join(dir, "home"),

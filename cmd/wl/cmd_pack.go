@@ -149,10 +149,7 @@ func tellPacked(s *session, r home.PackResult) {
 	default:
 		s.Info("No new content: the vault has everything, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
 	}
-	if r.WantsGone > 0 {
-		s.Info("%s that the vault asks for %s no longer at home: snapshots that name %s stay incomplete.",
-			chunks(r.WantsGone), is(r.WantsGone), them(r.WantsGone))
-	}
+	tellWants(s, r)
 	tellStopped(s, r.Stopped)
 	tellVanished(s, r)
 	if n := r.Unseen - r.Rotten; n > 0 {
@@ -178,6 +175,25 @@ func tellPacked(s *session, r home.PackResult) {
 		s.Info("Everything was read back from the drive and is right.")
 	}
 	s.Info("It is safe to remove the drive: unmount it, and take it to the vault. There: wl unpack")
+}
+
+// tellWants says what became of what the vault asks for.
+func tellWants(s *session, r home.PackResult) {
+	if r.WantsServed > 0 {
+		s.Info("Of %s that the vault asks for again, %s %s on the way to it.", chunks(r.Wants), report.Count(r.WantsServed, "chunk"), is(r.WantsServed))
+	}
+	if r.WantsOpen > 0 {
+		s.Info("%s that the vault asks for %s not carried yet: %s may lie in what had no room or could not be read.",
+			chunks(r.WantsOpen), is(r.WantsOpen), they(r.WantsOpen))
+	}
+	if r.WantsGone > 0 {
+		s.Info("%s that the vault asks for %s no longer at home: snapshots that name %s stay incomplete.",
+			chunks(r.WantsGone), is(r.WantsGone), them(r.WantsGone))
+	}
+	if len(r.Unserved) > 0 {
+		s.Info("What needs them:")
+		s.tellLacks(listOf(r.Unserved, unservedItem))
+	}
 }
 
 func movedToo(n int64) string {

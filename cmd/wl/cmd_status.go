@@ -119,7 +119,7 @@ func tellStatus(ctx context.Context, s *session, routes, vaults []string) error 
 	for _, dir := range vaults {
 		r, err := vault.Status(ctx, vault.StatusOptions{Vault: dir, Report: s})
 		s.Rest()
-		tell(vaultStatus(r), err)
+		tell(vaultStatus(r, s.verbose), err)
 		if err == nil {
 			s.Item("vault", vaultItem(r))
 			told.Vaults++
@@ -215,7 +215,7 @@ func part(n, bytes int64) string {
 	return humanize.Comma(n) + " (" + report.Size(bytes) + ")"
 }
 
-func vaultStatus(r vault.StatusResult) string {
+func vaultStatus(r vault.StatusResult, verbose bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Vault %s of route %s (%s)\n", report.Name(r.Path), r.Route, short(r.RouteID))
 	for _, t := range r.Trees {
@@ -230,7 +230,10 @@ func vaultStatus(r vault.StatusResult) string {
 		fmt.Fprintf(&b, "Newest receipt: %d, %s.\n", r.Receipt, when(r.ReceiptAt))
 	}
 	if r.Wants > 0 {
-		fmt.Fprintf(&b, "%s %s asked for from home.\n", chunks(r.Wants), is(r.Wants))
+		fmt.Fprintf(&b, "%s %s asked for from home. What needs %s:\n", chunks(r.Wants), is(r.Wants), them(r.Wants))
+		for _, line := range lackLines(listOf(r.Lacks, lackItem), verbose) {
+			fmt.Fprintln(&b, line)
+		}
 	} else {
 		fmt.Fprintln(&b, "Nothing is asked for from home.")
 	}

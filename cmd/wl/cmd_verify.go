@@ -147,6 +147,10 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 	if r.Lacking > 0 {
 		s.Info("%s that snapshots name %s not in the vault.", chunks(r.Lacking), is(r.Lacking))
 	}
+	if len(r.DamagedSnapshots) > 0 {
+		s.Info("Damaged %s: %s.", nounOf(len(r.DamagedSnapshots), "snapshot"), someNumbers(r.DamagedSnapshots, s.verbose))
+		s.tellLacks(listOf(r.Lacks, lackItem))
+	}
 	if r.Wants > 0 {
 		s.Info("%s %s asked for. Next: wl unpack writes a receipt that says so, and the pack at home carries it.", chunks(r.Wants), is(r.Wants))
 	}

@@ -76,7 +76,11 @@ type packForm struct {
 	Unseen         int64         `json:"unseen"`
 	RottenFiles    int64         `json:"rotten_files"`
 	Problems       int64         `json:"problems"`
+	Wants          int64         `json:"wants"`
+	WantsServed    int64         `json:"wants_served"`
+	WantsOpen      int64         `json:"wants_open"`
 	WantsGone      int64         `json:"wants_gone"`
+	Unserved       []lackForm    `json:"unserved"`
 	Stopped        []stoppedForm `json:"stopped"`
 	Vanished       goneForm      `json:"vanished"`
 	Excluded       goneForm      `json:"excluded"`
@@ -142,7 +146,9 @@ func packSummary(r home.PackResult) packForm {
 		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved,
 		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
 		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
-		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems, WantsGone: r.WantsGone,
+		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems,
+		Wants: r.Wants, WantsServed: r.WantsServed, WantsOpen: r.WantsOpen, WantsGone: r.WantsGone, Unserved: listOf(r.Unserved, unservedItem),
+
 		Stopped: listOf(r.Stopped, func(t home.StoppedTree) stoppedForm {
 			return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
 		}),

@@ -181,26 +181,28 @@ func restoreSummary(o vault.RestoreOptions, r vault.RestoreResult) restoreForm {
 }
 
 type verifyVaultForm struct {
-	Sound               bool  `json:"sound"`
-	Containers          int64 `json:"containers"`
-	Chunks              int64 `json:"chunks"`
-	Bytes               int64 `json:"bytes"`
-	Damaged             int64 `json:"damaged"`
-	Repaired            int64 `json:"repaired"`
-	MissingPaths        int64 `json:"missing_paths"`
-	ForeignPaths        int64 `json:"foreign_paths"`
-	StrangerFiles       int64 `json:"stranger_files"`
-	Snapshots           int64 `json:"snapshots"`
-	UnreadableSnapshots int64 `json:"unreadable_snapshots"`
-	LackingChunks       int64 `json:"lacking_chunks"`
-	WantedChunks        int64 `json:"wanted_chunks"`
+	Sound               bool       `json:"sound"`
+	Containers          int64      `json:"containers"`
+	Chunks              int64      `json:"chunks"`
+	Bytes               int64      `json:"bytes"`
+	Damaged             int64      `json:"damaged"`
+	Repaired            int64      `json:"repaired"`
+	MissingPaths        int64      `json:"missing_paths"`
+	ForeignPaths        int64      `json:"foreign_paths"`
+	StrangerFiles       int64      `json:"stranger_files"`
+	Snapshots           int64      `json:"snapshots"`
+	UnreadableSnapshots int64      `json:"unreadable_snapshots"`
+	LackingChunks       int64      `json:"lacking_chunks"`
+	WantedChunks        int64      `json:"wanted_chunks"`
+	DamagedSnapshots    []uint64   `json:"damaged_snapshots"`
+	Lacks               []lackForm `json:"lacks"`
 }
 
 func verifyVaultSummary(r vault.VerifyResult) verifyVaultForm {
 	return verifyVaultForm{
 		Sound: r.Sound(), Containers: r.Containers, Chunks: r.Chunks, Bytes: r.Bytes, Damaged: r.Damaged, Repaired: r.Repaired,
 		MissingPaths: r.Missing, ForeignPaths: r.Foreign, StrangerFiles: r.Strangers, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
-		LackingChunks: r.Lacking, WantedChunks: r.Wants,
+		LackingChunks: r.Lacking, WantedChunks: r.Wants, DamagedSnapshots: numbers(r.DamagedSnapshots), Lacks: listOf(r.Lacks, lackItem),
 	}
 }
 
@@ -244,6 +246,7 @@ type vaultForm struct {
 	ReceiptTime   time.Time      `json:"receipt_time,omitzero"`
 	WantedChunks  int64          `json:"wanted_chunks"`
 	AwaitedChunks int64          `json:"awaited_chunks"`
+	Lacks         []lackForm     `json:"lacks"`
 	ReadSince     time.Time      `json:"read_since,omitzero"`
 	MirrorBytes   int64          `json:"mirror_bytes"`
 	HistoryBytes  int64          `json:"history_bytes"`
@@ -260,7 +263,8 @@ func vaultItem(r vault.StatusResult) vaultForm {
 	return vaultForm{
 		pathForm: pathOf(r.Path), Route: textOf(r.Route), RouteID: r.RouteID,
 		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
-		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, ReadSince: stamp(r.ReadSince),
+		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, Lacks: listOf(r.Lacks, lackItem),
+		ReadSince:   stamp(r.ReadSince),
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
 		Room: roomOf(r.Room), Overdue: listOf(r.Overdue, overdueOf), FreeBytes: r.Free, TotalBytes: r.Total,
 	}

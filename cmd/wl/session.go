@@ -145,4 +145,12 @@ func them(n int64) string {
 	return "them"
 }
 
+// they goes with a count.
+func they(n int64) string {
+	if n == 1 {
+		return "it"
+	}
+	return "they"
+}
+
 func chunks(n int64) string { return report.Count(n, "chunk") }

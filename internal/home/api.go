@@ -98,7 +98,11 @@ type PackResult struct {
 	Unseen       int64 // entries that could not be read
 	Rotten       int64 // of the unseen: files that changed while their size, times and inode did not
 	Problems     int64 // files named through Report
-	WantsGone    int64 // chunks that the vault asks for and that nothing at home holds any more
+	Wants        int64 // chunks that the newest receipt asks for
+	WantsServed  int64 // of these, aboard a shipment, this one or another that counts
+	WantsOpen    int64 // neither, while something at home was not read, or had no room, where they may lie
+	WantsGone    int64 // neither, and nothing at home holds them any more
+	Unserved     []Unserved
 	Stopped      []StoppedTree
 	Vanished     GoneFiles // gone since the last snapshot, or still undecided
 	Excluded     GoneFiles // newly excluded
@@ -107,6 +111,14 @@ type PackResult struct {
 
 	ReadBack Coldness // how the drive was read back
 	Free     int64    // left on the drive
+}
+
+// Unserved is a path of a snapshot, the newest that names them, that needs chunks which the vault asks for and which
+// are not carried.
+type Unserved struct {
+	Snapshot uint64
+	Path     string // with the tree; raw bytes
+	Chunks   int64
 }
 
 // ListedPath is a path that the survey found.

@@ -71,7 +71,7 @@ type run struct {
 	schedule *schedule
 	began    time.Time
 
-	streamsGone int64 // stream chunks that the vault asks for and that are no longer kept
+	streamsGone *asked // stream chunks that the vault asks for and that are no longer kept
 
 	mu  sync.Mutex
 	why string
@@ -138,7 +138,7 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 	if err := r.close(ctx); err != nil {
 		return res, err
 	}
-	return res, r.countWantsGone()
+	return res, r.countServed()
 }
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {

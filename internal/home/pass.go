@@ -44,17 +44,23 @@ type part struct {
 }
 
 // passes goes through all trees until every pack read back is good: where one was lost, another pass carries what it
-// held, and reads no more than that. Each takes one range of the order that files are carried in. The last room takes a part of the first file that was too large for it; one that
-// was begun on an earlier trip comes before others, so that it is whole soon.
+// held, and reads no more than that. What the vault asks for goes first. Each pass takes one range of the order that files
+// are carried in. The last room takes a part of the first file that was too large for it; one that was begun on an
+// earlier trip comes before others, so that it is whole soon.
 func (r *run) passes(ctx context.Context) error {
-	r.rep.Phase("read", r.res.ToRead, r.res.ToReadFiles)
-	if r.schedule == nil {
-		r.schedule = newSchedule(r.trees)
-		r.schedule.advance(r.packer.left())
-	}
-	for chosen := (*part)(nil); ; {
+	for chosen, lost := (*part)(nil), true; ; {
 		r.pass++
 		r.packer.again = false
+		if lost {
+			if err := r.serveFirst(ctx); err != nil {
+				return err
+			}
+			r.rep.Phase("read", r.res.ToRead, r.res.ToReadFiles)
+		}
+		if r.schedule == nil {
+			r.schedule = newSchedule(r.trees)
+			r.schedule.advance(r.packer.left())
+		}
 		waiting := (*part)(nil)
 		for _, t := range r.trees {
 			if t.root == nil {
@@ -72,8 +78,9 @@ func (r *run) passes(ctx context.Context) error {
 			return err
 		}
 		r.site.removeSpools(r.rep, r.sh, r.pass-1)
+		lost = r.packer.lostSome()
 		switch {
-		case r.packer.lostSome():
+		case lost:
 			r.rep.Verbose("another pass carries what was lost")
 		case !r.schedule.done() && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
 			r.schedule.advance(r.packer.left())

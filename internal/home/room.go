@@ -46,9 +46,13 @@ func (r *run) makeRoom() error {
 	if err != nil {
 		return err
 	}
-	r.closing = r.closingRoom(space)
+	wants, streams, err := r.wantsRoom()
+	if err != nil {
+		return err
+	}
+	r.closing = r.closingRoom(space) + streams
 	left := space.Avail - r.reserve - r.closing
-	if need := r.res.ToRead + r.res.ToRead>>7; left < need && !r.o.DryRun {
+	if need := r.res.ToRead + r.res.ToRead>>7 + wants; left < need && !r.o.DryRun {
 		if err := r.clearForRoom(need - left); err != nil {
 			return err
 		}

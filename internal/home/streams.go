@@ -165,24 +165,23 @@ func (r *run) repeatStream(t *treeState, rec *snapshot.TreeRecord, stream *snaps
 
 // serveKept adds the chunks of a repeated stream that its scan did not give and that the vault does not hold.
 func (r *run) serveKept(t *treeState, rec *snapshot.TreeRecord, meta *metaWriter) error {
-	wanted := map[chunk.ID]bool{}
+	var ids []chunk.ID
 	for _, c := range rec.Chunks {
 		skip, err := meta.skip(c.ID)
 		if err != nil {
 			return err
 		}
 		if !skip {
-			wanted[c.ID] = true
+			ids = append(ids, c.ID)
 		}
 	}
-	for i := len(r.fleet.all) - 1; i >= 0 && len(wanted) > 0; i-- {
-		if err := r.serveFrom(streamsDir(r.fleet.all[i].ord), wanted, meta); err != nil {
-			r.rep.Verbose("%v", err)
-		}
+	a := newAsked(ids)
+	if err := r.serveKeptStreams(a, meta); err != nil {
+		return err
 	}
-	if len(wanted) > 0 {
+	if a.n > 0 {
 		r.rep.Warn("tree %s: %s of its last list of files are no longer at home: until the vault has them from elsewhere, the snapshot is incomplete",
-			t.Name, report.Count(int64(len(wanted)), "chunk"))
+			t.Name, report.Count(int64(a.n), "chunk"))
 	}
 	return nil
 }

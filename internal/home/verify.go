@@ -32,12 +32,13 @@ type sealedPack struct {
 func (p *packer) verify(s *sealedPack) {
 	how, err := readBackPack(p.r.drive.FS(), p.dir, s)
 	if err != nil {
+		p.mu.Lock()
+		p.budget += s.sum.Size   // it is written anew in the same room
 		if disk.IsNoSpace(err) { // told only now, as some file systems do
-			p.mu.Lock()
 			p.budget = 0
-			p.mu.Unlock()
 			p.r.outOfRoom()
 		}
+		p.mu.Unlock()
 		_ = p.lost(s.name, s.ids, err) // kept, and told by the next call
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -220,7 +221,7 @@ func (w *world) newVault() *vault {
 	return &vault{w: w, epoch: courier.Epoch{1}, chunks: map[chunk.ID][]byte{}, kinds: map[chunk.ID]chunk.Kind{}, records: map[uint64]*snapshot.Record{}}
 }
 
-// take takes every committed shipment off a drive; every record has to be good.
+// take takes every committed shipment off a drive that it has not taken yet; every record has to be good.
 func (v *vault) take(drive disk.FS) {
 	v.w.t.Helper()
 	t := v.w.t
@@ -238,6 +239,9 @@ func (v *vault) take(drive disk.FS) {
 			continue
 		}
 		c := info.Commits[0].Commit
+		if slices.ContainsFunc(v.taken, func(t courier.Taken) bool { return t.Shipment == c.Shipment }) {
+			continue
+		}
 		for _, ref := range c.Files {
 			data, err := disk.ReadAll(drive, info.Path+"/"+ref.Name, pack.MaxSize)
 			must(t, err)

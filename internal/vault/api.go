@@ -207,6 +207,17 @@ type VerifyResult struct {
 	Snapshots  int64 // looked at
 	Unreadable int64 // snapshots whose list of entries has gaps
 	Lacking    int64 // chunks that a snapshot names and the vault lacks
+
+	DamagedSnapshots []uint64 // that name what is wanted, ascending
+	Lacks            []Lack   // who needs what is wanted
+}
+
+// Lack is a path that needs chunks which the vault wants, in the newest snapshot that names them. Of the first ten
+// thousand chunks that is known.
+type Lack struct {
+	Snapshot uint64
+	Path     string // with the tree; raw bytes
+	Chunks   int64
 }
 
 // Sound says that all that was looked at is as it should be. What a drive still under way may bring is not missing.
@@ -231,6 +242,7 @@ type StatusResult struct {
 	ReceiptAt time.Time
 	Wants     int64     // chunks wanted from home
 	Awaited   int64     // chunks lacking that a shipment still out may bring (as of the newest receipt)
+	Lacks     []Lack    // who needs what is wanted
 	Mirror    int64     // bytes of plain files
 	History   int64     // packs of the history
 	Kept      int64     // old versions kept whole

@@ -15,6 +15,7 @@ import (
 type arrival struct {
 	arrived bool  // every chunk it names is here
 	lacking int64 // chunks it names that are not
+	wanted  int64 // of these, what nothing under way brings
 	streams int64 // of these, stream chunks: entries that cannot be listed
 }
 
@@ -23,6 +24,7 @@ type arrivals struct {
 	by      map[string]arrival // by file of the commit
 	newest  uint64             // newest snapshot that has arrived
 	awaited uint64             // chunks lacking that a shipment still out may bring
+	needs   needs              // who needs what is wanted
 }
 
 func (a *arrivals) of(c *courier.Commit) arrival { return a.by[commitFileName(c)] }
@@ -78,7 +80,7 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 	if lost == nil {
 		lost = func(chunk.ID) bool { return false }
 	}
-	all := &arrivals{by: map[string]arrival{}}
+	all := &arrivals{by: map[string]arrival{}, needs: needs{}}
 	check := &arrivalCheck{v: v, all: all, out: out, lost: lost, rows: v.cat.Batch(), awaited: map[chunk.ID]struct{}{}}
 	for _, k := range v.commits.known {
 		if err := check.snapshot(ctx, k); err != nil {
@@ -130,7 +132,7 @@ func (c *arrivalCheck) snapshot(ctx context.Context, k knownSnapshot) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := c.streamChunk(ref, k.number, &a); err != nil {
+				if err := c.streamChunk(tree.Name, ref, k.number, &a); err != nil {
 					return err
 				}
 			}
@@ -150,7 +152,7 @@ func (c *arrivalCheck) snapshot(ctx context.Context, k knownSnapshot) error {
 }
 
 // streamChunk looks up every chunk that one stream chunk names.
-func (c *arrivalCheck) streamChunk(ref snapshot.StreamRef, number uint64, a *arrival) error {
+func (c *arrivalCheck) streamChunk(tree string, ref snapshot.StreamRef, number uint64, a *arrival) error {
 	checked, err := c.v.cat.Checked(ref.ID)
 	if err != nil || checked {
 		return err
@@ -165,19 +167,19 @@ func (c *arrivalCheck) streamChunk(ref snapshot.StreamRef, number uint64, a *arr
 	}
 	if !has || err != nil {
 		a.streams++
-		return c.lack(ref.ID, chunk.Stream, number, a)
+		return c.lack(ref.ID, chunk.Stream, need{number, snapshot.Join(tree, ref.FirstPath)}, a)
 	}
 	c.buf = plain[:0]
 	before := a.lacking
-	err = snapshot.StreamChunkIDs(plain, ref, func(id chunk.ID, length int64, carried bool) error {
-		has, err := c.v.store.Has(id)
+	err = snapshot.StreamChunkPaths(plain, ref, func(path string, x snapshot.Extent, _ bool) error {
+		has, err := c.v.store.Has(x.ID)
 		if err != nil {
 			return lookupError{err}
 		}
 		if has {
 			return nil
 		}
-		return c.lack(id, chunk.Data, number, a)
+		return c.lack(x.ID, chunk.Data, need{number, snapshot.Join(tree, path)}, a)
 	})
 	var lookup lookupError
 	if errors.As(err, &lookup) {
@@ -205,17 +207,19 @@ func (c *arrivalCheck) streamChunk(ref snapshot.StreamRef, number uint64, a *arr
 type lookupError struct{ error }
 
 // lack counts one chunk that is named and not here.
-func (c *arrivalCheck) lack(id chunk.ID, kind chunk.Kind, number uint64, a *arrival) error {
+func (c *arrivalCheck) lack(id chunk.ID, kind chunk.Kind, by need, a *arrival) error {
 	a.lacking++
 	_, wanted, err := c.v.cat.Want(id)
 	if err != nil {
 		return err
 	}
-	if c.out.awaits(number) && !wanted && !c.lost(id) {
+	if c.out.awaits(by.snapshot) && !wanted && !c.lost(id) {
 		c.await(id)
 		return nil
 	}
-	c.rows.PutWant(id, index.Want{Snapshot: number, Kind: kind})
+	a.wanted++
+	c.all.needs.add(id, by)
+	c.rows.PutWant(id, index.Want{Snapshot: by.snapshot, Kind: kind})
 	c.n++
 	if c.n >= 4096 {
 		return c.flush()

@@ -62,7 +62,7 @@ func (u *unpacking) ownState() (*ownState, error) {
 
 // writeReceipt tells home the whole state: on our own disk first, then on the drive.
 func (u *unpacking) writeReceipt(ctx context.Context) error {
-	wants, total, err := u.v.wants()
+	wants, total, err := u.v.wants(u.arrivals.needs)
 	if err != nil {
 		return err
 	}

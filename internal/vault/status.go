@@ -24,7 +24,7 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if err != nil {
 		return result, interrupted(ctx, err)
 	}
-	result = StatusResult{Path: v.path, Route: v.RouteName, RouteID: v.Route, Trees: v.treePlaces(), Awaited: int64(a.awaited)}
+	result = StatusResult{Path: v.path, Route: v.RouteName, RouteID: v.Route, Trees: v.treePlaces(), Awaited: int64(a.awaited), Lacks: a.needs.list()}
 	if result.Snapshots, err = v.snapshotInfos(a); err != nil {
 		return result, err
 	}
@@ -35,7 +35,7 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if newest != nil {
 		result.Receipt, result.ReceiptAt = newest.Number, newest.Time
 	}
-	if _, result.Wants, err = v.wants(); err != nil {
+	if _, result.Wants, err = v.wants(a.needs); err != nil {
 		return result, err
 	}
 	space, err := v.store.Space(ctx)

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -55,14 +54,19 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	if err != nil {
 		return result, interrupted(ctx, err)
 	}
-	for _, s := range a.by {
+	for _, k := range v.commits.known {
+		s := a.by[k.file]
 		result.Snapshots++
 		if s.streams > 0 {
 			result.Unreadable++
 		}
+		if s.wanted > 0 {
+			result.DamagedSnapshots = append(result.DamagedSnapshots, k.number)
+		}
 		result.Lacking = max(result.Lacking, s.lacking)
 	}
-	wants, total, err := v.wants()
+	result.Lacks = a.needs.list()
+	wants, total, err := v.wants(a.needs)
 	if err != nil {
 		return result, err
 	}
@@ -77,10 +81,7 @@ func (v *vault) rememberWants(ctx context.Context, wants []courier.Want, a *arri
 	if err != nil || newest == nil {
 		return err
 	}
-	order := func(a, b courier.Want) int { return bytes.Compare(a.ID[:], b.ID[:]) }
-	told := slices.SortedFunc(slices.Values(newest.Wants), order)
-	slices.SortFunc(wants, order)
-	if slices.Equal(told, wants) {
+	if slices.Equal(newest.Wants, wants) { // both by ID
 		return nil
 	}
 	since, err := v.readSince(ctx)

@@ -74,11 +74,11 @@ func (v *vault) reviseWants(newest *courier.Receipt) error {
 }
 
 // wants lists what the vault asks home for, as far as one receipt can carry it: the rest is asked for with the next. total
-// counts all.
-func (v *vault) wants() (list []courier.Want, total int64, err error) {
+// counts all. Each says which snapshot names it, and the first which path needs it.
+func (v *vault) wants(by needs) (list []courier.Want, total int64, err error) {
 	err = v.cat.Wants(func(id chunk.ID, w index.Want) error {
 		if total++; len(list) < courier.MaxWants {
-			list = append(list, courier.Want{ID: id, Kind: w.Kind})
+			list = append(list, courier.Want{ID: id, Kind: w.Kind, Snapshot: w.Snapshot, Path: by[id].path})
 		}
 		return nil
 	})
