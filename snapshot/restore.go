@@ -23,6 +23,7 @@ type RestoreOptions struct {
 	Overwrite  bool     // replace what is there and differs
 	DryRun     bool     // write nothing
 	Privileged bool     // setuid and setgid bits, security.* and trusted.* attributes too
+	Trips      Trips    // nil: all that can be had at all can be had now
 	Report     report.Reporter
 }
 
@@ -40,11 +41,18 @@ type RestoreResult struct {
 	Dropped             int64 // entries without the bits or attributes that need Privileged, and devices not made
 	Sockets             int64 // not made: who listens on them makes them
 	Unset               []Unset
+
+	// Of content that comes in several trips:
+	Earlier                    int64 // files that an earlier trip brought back
+	Changed                    int64 // of these, gone or of another size by now: left as they are
+	Missing, MissingBytes      int64 // files that wait for a later trip, none of their content there
+	Growing                    int64 // files of which some content is there, and grows
+	GrowingBytes, GrowingTotal int64 // what is there of them, what they will have
 }
 
 // Complete tells whether everything asked for is there now.
 func (r *RestoreResult) Complete() bool {
-	return r.Failed+r.Gaps+r.NotFound == 0
+	return r.Failed+r.Gaps+r.NotFound+r.Missing+r.Growing == 0
 }
 
 var (
@@ -86,6 +94,7 @@ func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) {
 		kept: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
 	}
 	r.links.r = r
+	r.landed.trips = o.Trips
 	defer r.dirs.close()
 	r.selected = newSelection(o.Tree, o.Get, paths, func(path string) {
 		r.res.NotFound++
@@ -102,13 +111,14 @@ type restorer struct {
 	RestoreOptions
 	ctx      context.Context
 	euid     int
-	selected *selection
+	selected *Selection
 	res      RestoreResult
 
 	dirs    descent // in the target
 	batch   []restoring
 	batched int64 // bytes in the batch
 	links   links
+	landed  landed
 	buf     []byte              // of the chunk being fetched
 	copyBuf []byte              // of the file being read back
 	kept    map[uint64]struct{} // hashes of the paths of directories that keep their metadata
@@ -131,6 +141,7 @@ func (r *restorer) run() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
+	r.landed.tell()
 	if err := r.pass(r.second); err != nil || r.DryRun {
 		return err
 	}
@@ -145,15 +156,16 @@ func (r *restorer) run() error {
 
 // pass goes once through the selected entries. Gaps are named the first time.
 func (r *restorer) pass(do func(*Entry) error) error {
-	s := r.selected.again()
+	s := r.selected.Again()
 	for {
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)
 		}
-		e, err := s.next()
+		e, err := s.Next()
 		var gap *GapError
 		if errors.As(err, &gap) {
 			if !r.gapsSeen {
+				r.landed.lacks()
 				r.res.Gaps++
 				r.Report.Problem(r.inTree(gap.From), fmt.Errorf("what the snapshot names from here to %s is lost: %w", r.to(gap), err))
 			}
@@ -177,6 +189,9 @@ func (r *restorer) first(e *Entry) error {
 	if r.block {
 		if Under(e.Path, r.blocked) {
 			r.under++
+			if e.Kind == disk.KindFile {
+				r.landed.lacks()
+			}
 			return nil
 		}
 		r.unblock()
@@ -191,7 +206,10 @@ func (r *restorer) first(e *Entry) error {
 		r.res.Dirs++
 		r.count(e)
 	case disk.KindFile:
-		return r.file(e)
+		r.landed.begin(e.Path)
+		err := r.file(e)
+		r.landed.end()
+		return err
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"slices"
@@ -77,8 +78,9 @@ func (r *restorer) dirThere(e *Entry, up disk.FS, name string) error {
 		}
 	}
 	if st.Mode&0o300 != 0o300 && r.euid != 0 {
-		// It must be written to; it gets its own mode again at the end.
-		m.Mode |= 0o700
+		// It must be written to; it gets its own mode again at the end, or when
+		// a restore that was interrupted is run again.
+		m.Mode = UnfinishedDir
 		return up.SetMeta(name, m, disk.MetaOptions{Mode: true})
 	}
 	return nil
@@ -159,7 +161,7 @@ func (r *restorer) dirMeta(e *Entry) error {
 }
 
 // syncDir makes a directory durable. After the first, most find nothing left
-// to write.
+// to write. Where trips were told what is there, failing means that it is not.
 func (r *restorer) syncDir(e *Entry) error {
 	if e.Kind != disk.KindDir {
 		return nil
@@ -168,7 +170,11 @@ func (r *restorer) syncDir(e *Entry) error {
 	if err == nil {
 		err = dir.SyncDir(".")
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && disk.IsIOError(err) {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+	case r.Trips != nil:
+		return fmt.Errorf("%s: %w", r.name(e.Path), err)
+	case disk.IsIOError(err):
 		r.fail(e.Path, err)
 	}
 	return nil

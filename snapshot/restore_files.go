@@ -30,10 +30,14 @@ type restoring struct {
 	old   uint64 // inode that was at the path; 0: none
 	had   bool   // something was
 	bytes int64  // written; none for a link
+	node  *landedFile
 }
 
 // file restores one file, up to its place in the batch.
 func (r *restorer) file(e *Entry) error {
+	if r.came(e) {
+		return nil
+	}
 	if e.Hash.IsZero() {
 		err := errUnread
 		if e.Pending {
@@ -79,7 +83,12 @@ func (r *restorer) fileAt(e *Entry) error {
 			return err
 		}
 	}
+	have := r.atHand(e)
 	if r.DryRun {
+		if have != all {
+			r.wait(e)
+			return nil
+		}
 		r.done(e, e.ContentSize())
 		return nil
 	}
@@ -90,13 +99,27 @@ func (r *restorer) fileAt(e *Entry) error {
 	}
 	if linked {
 		// Its content was verified under its first name.
-		return r.place(restoring{entry: e, temp: Join(dirOf(e.Path), temp), old: st.Ino, had: there})
+		return r.place(restoring{entry: e, temp: Join(dirOf(e.Path), temp), old: st.Ino, had: there, node: r.landed.now})
+	}
+	item := restoring{entry: e, temp: Join(dirOf(e.Path), temp), old: st.Ino, had: there, bytes: e.ContentSize(), node: r.landed.now}
+	_, waits := r.links.growing[e.LinkGroup]
+	switch {
+	case have == all && !r.begun(e) && !waits:
+	case waits || have == none || have == some && !r.begun(e) && !r.Trips.Grows(e.Path):
+		r.wait(e)
+		return nil
+	default:
+		return r.grow(item, up, temp)
 	}
 	if err := r.write(up, temp, e, syncLater); err != nil {
+		if r.ctx.Err() == nil && r.atHand(e) == some { // a chunk could not be had after all: the rest is kept
+			r.Report.Problem(r.inTree(e.Path), err)
+			return r.grow(item, up, temp)
+		}
 		up.Remove(temp)
 		return err
 	}
-	item := restoring{entry: e, temp: Join(dirOf(e.Path), temp), old: st.Ino, had: there, bytes: e.ContentSize()}
+	item.node.wait()
 	if len(e.Content) <= batchExtents {
 		item.entry = e.Clone()
 	} // else the batch is flushed while e is valid
@@ -140,6 +163,10 @@ func (r *restorer) fileThere(e *Entry, up disk.FS, name string, st disk.Stat) (d
 	r.res.Files++
 	r.count(e)
 	r.Report.Add(e.ContentSize(), 1)
+	r.landed.now.here()
+	if r.begun(e) {
+		up.Remove(tempName(e.Path))
+	}
 	r.links.keep(e)
 	return true, nil
 }
@@ -271,9 +298,11 @@ func (r *restorer) flush() error {
 				return context.Cause(r.ctx)
 			}
 			r.fail(item.entry.Path, err)
+			item.node.lacking()
 		}
 	}
 	r.batch, r.batched = nil, 0
+	r.landed.tell()
 	return nil
 }
 
@@ -328,6 +357,7 @@ func (r *restorer) place(item restoring) error {
 	// Rename does nothing between two links of one file.
 	r.Target.Remove(item.temp)
 	r.done(e, item.bytes)
+	item.node.here()
 	r.links.keep(e)
 	return nil
 }

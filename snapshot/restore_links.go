@@ -20,6 +20,7 @@ type links struct {
 	without bool                // the target knows no hard links
 	why     error               // of without
 	alone   map[uint64]struct{} // groups of which there is a file, then
+	growing map[uint64]struct{} // groups of which a file grows: the others wait for it
 }
 
 // key names a group by everything its entries must have in common.
@@ -59,6 +60,16 @@ func (l *links) reuse(e *Entry, temp string) (bool, error) {
 		return false, l.r.Target.Remove(key)
 	}
 	return true, nil
+}
+
+// grows notes that a file of the group grows.
+func (l *links) grows(e *Entry) {
+	if e.LinkGroup != 0 && len(l.growing) < maxAlone {
+		if l.growing == nil {
+			l.growing = map[uint64]struct{}{}
+		}
+		l.growing[e.LinkGroup] = struct{}{}
+	}
 }
 
 // isOne tells whether a file that is there is a link of its group, or the

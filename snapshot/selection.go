@@ -9,9 +9,9 @@ import (
 	"waterlock/internal/disk"
 )
 
-// selection reads the entries under some paths of a tree, and the directories
-// above those paths, in tree order.
-type selection struct {
+// Selection reads the entries under some paths of a tree, and the directories
+// above those paths, in tree order, as Restore does.
+type Selection struct {
 	tree  TreeRecord
 	get   Getter
 	spans []span
@@ -48,11 +48,21 @@ func cleanPaths(paths []string) ([]string, error) {
 	return kept, nil
 }
 
+// Select selects the entries under these paths; none at all is the whole tree.
+// Those that the tree does not have are given to missing and left out.
+func Select(t TreeRecord, g Getter, paths []string, missing func(path string)) (*Selection, error) {
+	clean, err := cleanPaths(paths)
+	if err != nil {
+		return nil, err
+	}
+	return newSelection(t, g, clean, missing), nil
+}
+
 // newSelection selects clean paths. Those that the tree does not have are
 // given to missing and left out; one in a gap is kept, so that reading it
 // reports the gap.
-func newSelection(t TreeRecord, g Getter, paths []string, missing func(path string)) *selection {
-	s := &selection{tree: t, get: g}
+func newSelection(t TreeRecord, g Getter, paths []string, missing func(path string)) *Selection {
+	s := &Selection{tree: t, get: g}
 	above := map[string]bool{}
 	for _, p := range paths {
 		if p != "" {
@@ -76,13 +86,13 @@ func newSelection(t TreeRecord, g Getter, paths []string, missing func(path stri
 	return s
 }
 
-// again starts over.
-func (s *selection) again() *selection {
-	return &selection{tree: s.tree, get: s.get, spans: s.spans}
+// Again starts over.
+func (s *Selection) Again() *Selection {
+	return &Selection{tree: s.tree, get: s.get, spans: s.spans}
 }
 
-// next returns the next selected entry, as StreamReader.Next does.
-func (s *selection) next() (*Entry, error) {
+// Next returns the next selected entry, as StreamReader.Next does.
+func (s *Selection) Next() (*Entry, error) {
 	for len(s.spans) > 0 {
 		sp := s.spans[0]
 		if s.r == nil {
@@ -121,6 +131,6 @@ func (s *selection) next() (*Entry, error) {
 	return nil, io.EOF
 }
 
-func (s *selection) advance() {
+func (s *Selection) advance() {
 	s.spans, s.r = s.spans[1:], nil
 }

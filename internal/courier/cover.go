@@ -44,10 +44,7 @@ type Part struct {
 }
 
 // Range is a piece of a file. Holes count as there.
-type Range struct{ Offset, Length int64 }
-
-// End is the offset behind it.
-func (r Range) End() int64 { return r.Offset + r.Length }
+type Range = snapshot.Range
 
 // Of says what is there of a file: all of it, or these ranges.
 func (c Cover) Of(tree, path string) (whole bool, ranges []Range) {
@@ -65,15 +62,6 @@ func (c Cover) Of(tree, path string) (whole bool, ranges []Range) {
 		return false, nil
 	}
 	return false, t.Parts[at].Ranges
-}
-
-// AddRange adds a piece behind or at the end of those before.
-func AddRange(list []Range, r Range) []Range {
-	if n := len(list); n > 0 && list[n-1].End() >= r.Offset {
-		list[n-1].Length = max(list[n-1].End(), r.End()) - list[n-1].Offset
-		return list
-	}
-	return append(list, r)
 }
 
 // CoverBuilder makes a cover of files that are told to it in their order. What
@@ -189,7 +177,7 @@ func decodeCover(r *wire.Reader) (Cover, error) {
 			p := Part{Path: r.String(snapshot.MaxPath)}
 			end := int64(0)
 			for range r.Count(MaxRanges, 2) {
-				x := Range{end + min(readInt64(r), snapshot.MaxSize), min(readInt64(r), snapshot.MaxSize)}
+				x := Range{Offset: end + min(readInt64(r), snapshot.MaxSize), Length: min(readInt64(r), snapshot.MaxSize)}
 				if r.Err() == nil && x.End() > snapshot.MaxSize {
 					return nil, fmt.Errorf("a range up to byte %d", x.End())
 				}

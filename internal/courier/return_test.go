@@ -30,7 +30,7 @@ func vectorReturn() *Return {
 		Route: c.Route, ID: testReturn, Drive: c.Drive, DriveLabel: "blue", Time: testTime, Tool: "wl", Vault: "uncle",
 		Files: c.Files, Snapshot: c.Snapshot, Paths: []string{"docs/a", "docs/b/c"}, LeftFiles: 7, LeftBytes: 1 << 40,
 		Brings: Cover{{Tree: "docs", Spans: []Span{{"a/b", "a/d"}, {"b/c/1", "b/c/1"}},
-			Parts: []Part{{"b/c/big", []Range{{0, 100}, {200, 1 << 30}}}}}},
+			Parts: []Part{{"b/c/big", pieces(0, 100, 200, 1<<30)}}}},
 	}
 }
 
@@ -242,6 +242,14 @@ func TestInvalidReturnsAreRefused(t *testing.T) {
 	}
 }
 
+// pieces is ranges by offset and length.
+func pieces(n ...int64) (list []Range) {
+	for i := 0; i < len(n); i += 2 {
+		list = append(list, Range{Offset: n[i], Length: n[i+1]})
+	}
+	return list
+}
+
 func manyPacks(n int) (files []FileRef) {
 	for i := range n {
 		files = append(files, FileRef{PackName(i+1, chunk.Data), chunk.Data, 1, maxPackRecords, chunk.Digest{}, disk.Cold})
@@ -272,13 +280,13 @@ func TestACoverSaysWhatIsThere(t *testing.T) {
 	b.Whole("t", "a/x", "a/z")
 	b.Break()
 	b.Whole("t", "b", "b")
-	b.Part("t", "c", []Range{{5, 10}})
+	b.Part("t", "c", pieces(5, 10))
 	b.Part("t", "c/none", nil)
 	b.Whole("t", "d", "d")
 	b.Whole("u", "a", "a")
 	c := b.Cover()
 	must(t, c.check())
-	want := Cover{{"t", []Span{{"a", "a/z"}, {"b", "b"}, {"d", "d"}}, []Part{{"c", []Range{{5, 10}}}}}, {Tree: "u", Spans: []Span{{"a", "a"}}}}
+	want := Cover{{"t", []Span{{"a", "a/z"}, {"b", "b"}, {"d", "d"}}, []Part{{"c", pieces(5, 10)}}}, {Tree: "u", Spans: []Span{{"a", "a"}}}}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Fatal(diff)
 	}
@@ -287,7 +295,7 @@ func TestACoverSaysWhatIsThere(t *testing.T) {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
-	if _, ranges := c.Of("t", "c"); !slices.Equal(ranges, []Range{{5, 10}}) {
+	if _, ranges := c.Of("t", "c"); !slices.Equal(ranges, pieces(5, 10)) {
 		t.Error(ranges)
 	}
 	if whole, ranges := c.Of("v", "a"); whole || ranges != nil {
@@ -305,7 +313,7 @@ func TestACoverThatIsFullSaysLess(t *testing.T) {
 		}
 	}
 	b.Whole("u", "a", "a")
-	b.Part("u", "b", []Range{{0, 1}})
+	b.Part("u", "b", pieces(0, 1))
 	c := b.Cover()
 	must(t, c.check())
 	if !b.Full() || len(c[0].Spans) != MaxSpans || len(c) > 1 && len(c[1].Spans)+len(c[1].Parts) > 0 {
