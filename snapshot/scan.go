@@ -192,7 +192,8 @@ type ScanReader struct {
 	seal   scanSeal
 	buf    bytes.Buffer
 	items  *wire.Reader
-	cur    ScanEntry
+	cur    ScanEntry // its lists are used again for the next
+	out    ScanEntry // what the caller got
 	owners owners
 	last   position
 	count  uint64
@@ -237,7 +238,8 @@ func NewScanReader(r io.Reader) (*ScanReader, error) {
 func (r *ScanReader) Header() ScanHeader { return r.header }
 
 // Next returns the next entry, valid until the next call; io.EOF at the end of
-// a complete file, ErrScanTorn at a torn or damaged tail.
+// a complete file, ErrScanTorn at a torn or damaged tail. The entry is the
+// caller's to change: what it is made to refer to is never written to.
 func (r *ScanReader) Next() (*ScanEntry, error) {
 	if r.err == nil {
 		r.err = r.read()
@@ -248,7 +250,8 @@ func (r *ScanReader) Next() (*ScanEntry, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return &r.cur, nil
+	r.out = r.cur
+	return &r.out, nil
 }
 
 func (r *ScanReader) read() error {

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -175,4 +176,31 @@ func TestRenamesAreFoundAgainAfterAnInterruption(t *testing.T) {
 	v := w.newVault()
 	v.take(w.drive)
 	v.equals()
+}
+
+// A file that stays pending leaves what comes behind it alone: the content that it keeps and the next file's are read
+// by two readers.
+func TestAPendingFileLeavesTheNextOneAlone(t *testing.T) {
+	w := newWorld(t)
+	w.needsBirthTimes()
+	w.write("d/moves", 43000, 1)
+	w.write("f", 60000, 2)
+	w.write("g", 26000, 3)
+	settleClock()
+	w.pack()
+	must(t, os.Chmod(w.path("f"), 0o600)) // to be read again, and there is no room to
+	w.rename("d/moves", "g")
+	w.opts.Limit = -1
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	got := v.entries(v.newest, "docs")
+	if e := got["f"]; !e.Pending {
+		t.Fatalf("f is not pending: %+v", e)
+	}
+	want, err := os.ReadFile(w.path("g"))
+	must(t, err)
+	if e := got["g"]; e.Pending || e.ContentSize() != e.Size || !bytes.Equal(v.content(e), want) {
+		t.Errorf("g: pending %v, content of %d bytes, size %d", e.Pending, e.ContentSize(), e.Size)
+	}
 }
