@@ -78,7 +78,7 @@ func newApp(e *env) *cli.App {
 	app := &cli.App{
 		Name:  "wl",
 		Usage: "carry a home server's changes to an offsite vault on a drive, and bring earlier states back",
-		Description: "At home:      wl init, wl pack, wl status\n" +
+		Description: "At home:      wl init, wl pack, wl plan, wl status\n" +
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
 			"Looking:      wl ls, wl find, wl diff, wl cat\n" +
 			"The drives:   wl drive init, wl drive list, wl drive clear, wl drive lost, wl verify\n" +
@@ -89,7 +89,7 @@ func newApp(e *env) *cli.App {
 			"something could not be read, delivered or given back, 4 a trip or a verification is overdue, 10 no such\n" +
 			"route, drive, vault or snapshot, 11 locked by another wl, 12 wrong key, 20 damage found, 130 interrupted.",
 		Commands: []*cli.Command{
-			initCommand(e), driveCommand(e), runCommand(e), packCommand(e),
+			initCommand(e), driveCommand(e), runCommand(e), packCommand(e), planCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
 			verifyCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
 		},

@@ -137,6 +137,10 @@ type stoppedForm struct {
 	Never  bool   `json:"never"`
 }
 
+func stoppedItem(t home.StoppedTree) stoppedForm {
+	return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
+}
+
 func packSummary(r home.PackResult) packForm {
 	return packForm{
 		Route: r.Route, RouteID: r.RouteID, DriveID: r.DriveID, DriveLabel: textOf(r.DriveLabel), DryRun: r.DryRun, Rehash: r.Rehash,
@@ -148,10 +152,7 @@ func packSummary(r home.PackResult) packForm {
 		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
 		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems,
 		Wants: r.Wants, WantsServed: r.WantsServed, WantsOpen: r.WantsOpen, WantsGone: r.WantsGone, Unserved: listOf(r.Unserved, unservedItem),
-
-		Stopped: listOf(r.Stopped, func(t home.StoppedTree) stoppedForm {
-			return stoppedForm{textOf(t.Tree), textOf(t.Reason), t.Flag, t.Never}
-		}),
+		Stopped:  listOf(r.Stopped, stoppedItem),
 		Vanished: goneSummary(r.Vanished), Excluded: goneSummary(r.Excluded),
 		Interrupted: r.Interrupted, ReadBack: string(r.ReadBack), FreeBytes: r.Free,
 	}

@@ -53,6 +53,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl drive lost", func(r home.LostResult) driveLostForm { return driveLostSummary("", "", r) }),
 	formOf("listed", listedItem),
 	formOf("summary of wl pack", packSummary),
+	formOf("summary of wl plan", planSummary),
 	formOf("summary of wl vault init", vaultInitSummary),
 	formOf("foreign", foreignItem),
 	formOf("summary of wl vault foreign", vaultForeignSummary),

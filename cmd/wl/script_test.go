@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 //	maxsize DIR SIZE      all files below DIR together are at most SIZE
 //	count GLOB N          so many paths match
 //	append FILE OTHER      put what OTHER holds behind FILE
-//	edit FILE REGEXP TEXT  put TEXT in the place of what matches, which must be there
+//	edit FILE REGEXP TEXT  put TEXT in the place of what matches, which must be there; \n is a line end
 //	lock FILE, unlock     hold the lock on FILE as another process would
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -146,7 +146,7 @@ func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
 	if !re.MatchString(text) {
 		ts.Fatalf("nothing in %s matches %s", args[0], args[1])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(re.ReplaceAllString(text, args[2])), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(re.ReplaceAllString(text, strings.ReplaceAll(args[2], `\n`, "\n"))), 0o600))
 }
 
 func scriptRandom(ts *testscript.TestScript, neg bool, args []string) {

@@ -71,6 +71,11 @@ func (p Priority) rank() rank {
 	return 1 << classShift
 }
 
+// priority is that of a class.
+func (k rank) priority() Priority {
+	return [...]Priority{PriorityFirst, PriorityNormal, PriorityLast}[min(k>>classShift, 2)]
+}
+
 // ranker gives the files of one tree their ranks. now must be the same for a whole run.
 type ranker struct {
 	first, last exclude.Rules
@@ -120,13 +125,16 @@ type schedule struct {
 	bytes []int64
 	share int64 // most bytes of one range
 	next  int   // the first rank that has not had its turn
+	turns int   // ranges so far
 	upTo  rank  // what has had its turn, or has it now
 }
 
-// A range holds at most so many bytes, or that share of all, if this is more: each costs a walk over all trees.
+// A range holds at most so many bytes, or that share of all, if this is more: each costs a walk over all trees. The last
+// one takes all that is left, in the order of paths.
 const (
 	leastRange = 1 << 30
 	rangeShare = 8
+	maxRanges  = 16
 )
 
 func newSchedule(trees []*treeState) *schedule {
@@ -150,6 +158,9 @@ func (s *schedule) done() bool { return s.upTo == rankAll }
 
 // advance begins the next range: what comes first of the rest, as far as it fits the room for sure, and at least one rank.
 func (s *schedule) advance(room int64) {
+	if s.turns++; s.turns == maxRanges {
+		s.next = len(s.ranks)
+	}
 	room = min(room, s.share)
 	for begun, sum := s.next, int64(0); s.next < len(s.ranks); s.next++ {
 		sum += s.bytes[s.next]
@@ -159,4 +170,13 @@ func (s *schedule) advance(room int64) {
 		}
 	}
 	s.upTo = rankAll
+}
+
+// classes is what is to be carried of each class.
+func (s *schedule) classes() map[Priority]int64 {
+	sums := map[Priority]int64{}
+	for i, k := range s.ranks {
+		sums[k.priority()] += s.bytes[i]
+	}
+	return sums
 }

@@ -70,6 +70,7 @@ type run struct {
 	answers  answers
 	schedule *schedule
 	began    time.Time
+	reading  time.Time // since when files are read
 
 	streamsGone *asked // stream chunks that the vault asks for and that are no longer kept
 
@@ -83,16 +84,13 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 	if err != nil {
 		return res, err
 	}
-	if r.drive, err = s.openDrive(); err != nil {
+	if err := r.takeDrive(); err != nil {
 		return res, err
 	}
 	defer func() { err = errors.Join(err, r.drive.Close()) }()
-	if err := r.drive.Lock(); err != nil {
-		return res, err
-	}
 	res.DriveID, res.DriveLabel = r.drive.ID().String(), r.drive.Label()
 
-	// What home remembers, and what the vault says.
+	// What home remembers.
 	if r.fleet, err = s.loadFleet(r.rep); err != nil {
 		return res, err
 	}
@@ -100,18 +98,9 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 		return res, err
 	}
 	defer func() { err = errors.Join(err, r.books.close(err == nil)) }()
-	if err := r.takeReceipt(); err != nil {
-		return res, err
-	}
 
-	// What earlier runs left on this drive.
-	if err := r.welcome(); err != nil {
-		return res, err
-	}
-	if err := r.compareDrive(); err != nil {
-		return res, err
-	}
-	if err := r.resume(); err != nil {
+	// What the vault says, and what earlier runs left on this drive.
+	if err := r.lookAtDrive(); err != nil {
 		return res, err
 	}
 
@@ -138,7 +127,33 @@ func (s *site) pack(ctx context.Context, o PackOptions) (res PackResult, err err
 	if err := r.close(ctx); err != nil {
 		return res, err
 	}
-	return res, r.countServed()
+	return res, errors.Join(r.countServed(), r.notePace())
+}
+
+// takeDrive opens and locks the drive.
+func (r *run) takeDrive() (err error) {
+	if r.drive, err = r.site.openDrive(); err != nil {
+		return err
+	}
+	if err := r.drive.Lock(); err != nil {
+		return errors.Join(err, r.drive.Close())
+	}
+	return nil
+}
+
+// lookAtDrive takes the receipt that the drive brings, compares the drive with what home knows of it, and looks for a
+// shipment to go on with.
+func (r *run) lookAtDrive() error {
+	if err := r.takeReceipt(); err != nil {
+		return err
+	}
+	if err := r.welcome(); err != nil {
+		return err
+	}
+	if err := r.compareDrive(); err != nil {
+		return err
+	}
+	return r.resume()
 }
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
@@ -289,6 +304,7 @@ func (r *run) openShipment() error {
 	if _, err := r.drive.CreateShipment(r.site.route, r.sh.id); err != nil {
 		return err
 	}
+	r.reading = r.site.now()
 	r.live = r.fleet.live(r.sh.ord)
 	r.trusted = !r.fleet.unfinished()
 	var err error

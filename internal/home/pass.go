@@ -82,7 +82,7 @@ func (r *run) passes(ctx context.Context) error {
 		switch {
 		case lost:
 			r.rep.Verbose("another pass carries what was lost")
-		case !r.schedule.done() && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
+		case !r.schedule.done() && !r.stopRequested() && r.packer.left() > 0:
 			r.schedule.advance(r.packer.left())
 		case waiting != nil && chosen == nil && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
 			chosen = waiting
