@@ -52,23 +52,10 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 		return CompactResult{}, err
 	}
 	c := s.newCompactor(o)
-	var ids, small []index.ContainerID
-	var smallBytes int64
-	err := s.cat.Containers(func(x index.Container) error {
-		switch {
-		case x.Kind == index.Kept && x.Size < smallKept:
-			small = append(small, x.ID)
-			smallBytes += x.Size
-			ids = append(ids, x.ID)
-		case x.Kind == index.Kept || x.Kind == index.Pack || x.Kind == index.Staging && c.abandoned(x):
-			ids = append(ids, x.ID)
-		}
-		return nil
-	})
+	ids, gather, err := c.candidates()
 	if err != nil {
 		return c.res, err
 	}
-	gather := len(small) >= smallKeptCount || smallBytes >= smallKeptBytes
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return c.res, err
@@ -88,6 +75,25 @@ func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, e
 	return c.res, c.withGaps(ctx, gather)
 }
 
+// candidates are the containers that may be compacted, in the order of their
+// numbers, and whether small ones are to be gathered.
+func (c *compactor) candidates() (ids []index.ContainerID, gather bool, err error) {
+	var small int
+	var smallBytes int64
+	err = c.s.cat.Containers(func(x index.Container) error {
+		switch {
+		case x.Kind == index.Kept && x.Size < smallKept:
+			small++
+			smallBytes += x.Size
+			ids = append(ids, x.ID)
+		case x.Kind == index.Kept || x.Kind == index.Pack || x.Kind == index.Staging && c.abandoned(x):
+			ids = append(ids, x.ID)
+		}
+		return nil
+	})
+	return ids, small >= smallKeptCount || smallBytes >= smallKeptBytes, err
+}
+
 func (s *Store) newCompactor(o CompactOptions) *compactor {
 	return &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
 }
@@ -98,33 +104,45 @@ func (c *compactor) abandoned(x index.Container) bool {
 	return c.s.growing.of(x.Tree, x.Name) != x.ID || c.opts.Awaited != nil && !c.opts.Awaited(x.Tree, x.Name)
 }
 
-// consider takes one container apart if it is not worth keeping whole. content
-// is what an install record says of it, where that was looked up.
-func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool, content []snapshot.Extent) error {
-	s := c.s
-	x, ok, err := s.cat.Container(id)
+// weighed is a container that is not worth keeping whole.
+type weighed struct {
+	index.Container
+	name        string // of its file
+	only, total int64  // bytes of needed chunks that only it holds, and of all
+}
+
+// weighs looks at one container; ok: it is not worth keeping whole.
+func (c *compactor) weighs(id index.ContainerID, gather bool) (w weighed, ok bool, err error) {
+	x, ok, err := c.s.cat.Container(id)
 	if err != nil || !ok {
-		return err
+		return w, false, err
 	}
-	f, name, err := s.locate(x)
+	f, name, err := c.s.locate(x)
 	if err != nil {
-		return nil // a tree without a volume: leave it
+		return w, false, nil // a tree without a volume: leave it
 	}
 	st, found, err := stat(f, name)
 	if err == nil && found && x.Kind == index.Staging {
 		x.Ino, x.Size, x.MSec, x.MNsec = st.Ino, st.Size, st.MTime.Sec, st.MTime.Nsec // it may have grown beyond its record
 	}
 	if err != nil || !found || !containerInode(x).is(st) || x.Kind != index.Pack && st.Nlink != 1 {
-		return nil // CheckMirror's business, or a path still shows the inode
+		return w, false, nil // CheckMirror's business, or a path still shows the inode
 	}
 	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept || x.Kind == index.Pack && x.Damaged)
-	only, total, err := c.weigh(id)
-	if err != nil {
+	w = weighed{Container: x, name: name}
+	w.only, w.total, err = c.weigh(id)
+	return w, err == nil && !(whole && w.only > 0 && 2*w.only >= w.total), err
+}
+
+// consider takes one container apart if it is not worth keeping whole. content
+// is what an install record says of it, where that was looked up.
+func (c *compactor) consider(ctx context.Context, id index.ContainerID, gather bool, content []snapshot.Extent) error {
+	s := c.s
+	w, ok, err := c.weighs(id, gather)
+	if err != nil || !ok {
 		return err
 	}
-	if whole && only > 0 && 2*only >= total {
-		return nil
-	}
+	x, name, only, total := w.Container, w.name, w.only, w.total
 	if x.Kind == index.Kept && total < x.Size || x.Kind == index.Staging {
 		if content == nil {
 			c.gaps[id] = true // holes, chunks found bad, or rows that are lost: the records tell

@@ -98,6 +98,8 @@ type UnpackResult struct {
 	History      int64 // chunks put into the history by this run
 	HistoryBytes int64 // bytes as stored
 	HistoryTotal int64 // what the history takes now: packs and kept versions
+	FreedBytes   int64 // old versions and packs that this run removed
+	Condemned    int64 // chunks that home must not count on, to be freed later
 
 	Damaged int64 // records, packs and commits found damaged on the drive or in the vault
 	Failed  int64 // files that could not be delivered for another reason
@@ -231,6 +233,16 @@ type StatusOptions struct {
 	Report report.Reporter
 }
 
+// PruneStatus is what waits to be freed.
+type PruneStatus struct {
+	Condemned int64     // chunks that home must not count on
+	Waiting   int64     // bytes that are freed once they may go, as the last prune found; 0: not known, since the catalog was rebuilt
+	Later     int64     // chunks that no snapshot needs either and that a later prune condemns
+	Waits     Waits     // what they wait for; zero: the next prune or unpack frees them
+	Would     int64     // bytes that the last dry run would have freed
+	WouldAt   time.Time // when that was; zero: none is known
+}
+
 // StatusResult is what wl status shows at the vault.
 type StatusResult struct {
 	Path      string
@@ -240,15 +252,16 @@ type StatusResult struct {
 	Snapshots []SnapshotInfo // oldest first
 	Receipt   uint64         // newest receipt written
 	ReceiptAt time.Time
-	Wants     int64     // chunks wanted from home
-	Awaited   int64     // chunks lacking that a shipment still out may bring (as of the newest receipt)
-	Lacks     []Lack    // who needs what is wanted
-	Mirror    int64     // bytes of plain files
-	History   int64     // packs of the history
-	Kept      int64     // old versions kept whole
-	Staging   int64     // files growing
-	Foreign   int64     // somebody else's files moved aside
-	Room      Room      // what the last unpack had no room for
+	Wants     int64  // chunks wanted from home
+	Awaited   int64  // chunks lacking that a shipment still out may bring (as of the newest receipt)
+	Lacks     []Lack // who needs what is wanted
+	Mirror    int64  // bytes of plain files
+	History   int64  // packs of the history
+	Kept      int64  // old versions kept whole
+	Staging   int64  // files growing
+	Foreign   int64  // somebody else's files moved aside
+	Room      Room   // what the last unpack had no room for
+	Prune     PruneStatus
 	ReadSince time.Time // every chunk was read at this time or later; zero: of some that is not known
 	Overdue   []report.Overdue
 	Free      int64 // of the vault's file system

@@ -36,10 +36,7 @@ type outstanding struct{ after map[uint64]bool }
 func (o outstanding) awaits(snapshot uint64) bool { return o.after[snapshot] }
 
 func (v *vault) outstanding() (outstanding, error) {
-	seen := map[courier.ShipmentID]bool{}
-	for _, k := range v.commits.known {
-		seen[k.shipment] = true
-	}
+	seen := v.commits.arrived()
 	o := outstanding{map[uint64]bool{}}
 	for i := len(v.commits.known) - 1; i >= 0; i-- {
 		c, err := v.commits.load(v.commits.known[i])
@@ -89,9 +86,6 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 	}
 	if err := check.flush(); err != nil {
 		return nil, err
-	}
-	if vanished {
-		return all, v.dropUnnamedWants()
 	}
 	return all, nil
 }

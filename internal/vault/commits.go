@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +21,7 @@ import (
 // A snapshot is known from the moment its commit lies in .wl/snapshots, verbatim as the drive brought it. The files are
 // write-once; a record can be large, so only their heads are kept in memory and load reads one again when it is needed.
 
-var commitFile = regexp.MustCompile(`^([1-9][0-9]{0,19})-([0-9a-f]{32})\.commit$`)
+var commitFile = regexp.MustCompile(`^([1-9][0-9]{0,19})-([0-9a-f]{32})\.(commit|forgotten)$`)
 
 // knownSnapshot is the head of one kept commit.
 type knownSnapshot struct {
@@ -38,10 +39,12 @@ func (k knownSnapshot) compare(o knownSnapshot) int {
 
 // commits is the set of snapshots that a vault knows, oldest first.
 type commits struct {
-	root  disk.FS
-	route wire.RouteID
-	known []knownSnapshot
-	trees map[string]bool // every tree that any of them names
+	root      disk.FS
+	route     wire.RouteID
+	known     []knownSnapshot
+	trees     map[string]bool // every tree that any of them names
+	forgotten []knownSnapshot // those that were forgotten, by name alone: see forget.go
+	damaged   []knownSnapshot // those whose commit cannot be read, by name alone
 }
 
 // openCommits reads the heads of all kept commits. A damaged one is named and left out: the drive may bring it again.
@@ -55,19 +58,38 @@ func openCommits(root disk.FS, route wire.RouteID, rep report.Reporter) (*commit
 		return nil, err
 	}
 	for i := range names.Len() {
-		name := names.At(i)
-		if !commitFile.MatchString(name) {
+		k, forgotten, ok := parseCommitName(names.At(i))
+		if !ok {
 			continue
 		}
-		k := knownSnapshot{file: snapshotsDir + "/" + name}
+		if forgotten {
+			c.forgotten = append(c.forgotten, k)
+			continue
+		}
 		commit, err := c.load(k)
 		if err != nil {
 			rep.Problem(k.file, err)
+			c.damaged = append(c.damaged, k)
 			continue
 		}
 		c.insert(commit)
 	}
 	return c, nil
+}
+
+// parseCommitName reads what the name of a kept commit says.
+func parseCommitName(name string) (k knownSnapshot, forgotten, ok bool) {
+	m := commitFile.FindStringSubmatch(name)
+	if m == nil {
+		return k, false, false
+	}
+	number, err := strconv.ParseUint(m[1], 10, 64)
+	if err != nil {
+		return k, false, false
+	}
+	k = knownSnapshot{number: number, file: snapshotsDir + "/" + name}
+	_, err = hex.Decode(k.shipment[:], []byte(m[2]))
+	return k, m[3] == "forgotten", err == nil
 }
 
 func commitFileName(c *courier.Commit) string {
@@ -103,7 +125,7 @@ func (c *commits) load(k knownSnapshot) (*courier.Commit, error) {
 	if commit.Route.ID != c.route {
 		return nil, fmt.Errorf("%w: commit of route %s", wire.ErrRoute, commit.Route.ID)
 	}
-	if want := commitFileName(commit); want != k.file {
+	if want := commitFileName(commit); want != k.file && forgottenName(want) != k.file {
 		return nil, fmt.Errorf("holds the commit that belongs in %s", want)
 	}
 	return commit, nil
@@ -135,6 +157,7 @@ func (c *commits) keep(commit *courier.Commit, verbatim []byte) (isNew bool, err
 	if err := disk.Put(c.root, name, verbatim); err != nil {
 		return false, err
 	}
+	c.damaged = slices.DeleteFunc(c.damaged, func(k knownSnapshot) bool { return k.file == name })
 	c.insert(commit)
 	return true, nil
 }

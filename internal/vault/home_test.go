@@ -140,6 +140,10 @@ func (h *testHome) importReceipt(drive string) *courier.Receipt {
 		delete(h.held, w.ID)
 		delete(h.aboard, w.ID)
 	}
+	for _, c := range r.Condemned {
+		delete(h.held, c.ID)
+		delete(h.aboard, c.ID)
+	}
 	return r
 }
 

@@ -13,13 +13,18 @@ import (
 // keepCommits makes the vault know the snapshots that the drive brings.
 func (u *unpacking) keepCommits(context.Context) error {
 	for _, s := range u.shipments {
+		if u.v.commits.wasForgotten(s.commit) {
+			s.kept, s.forgotten = true, true
+			u.result.Again++
+			continue
+		}
 		isNew, err := u.v.commits.keep(s.commit, s.bytes)
 		if err != nil {
 			u.rep.Problem(s.dir, err)
 			u.result.Failed++
 			continue
 		}
-		s.kept = true
+		s.kept, s.isNew = true, isNew
 		if !isNew {
 			u.result.Again++
 		}
@@ -39,6 +44,7 @@ func (u *unpacking) loadTables(ctx context.Context) error {
 		}
 		rows = rows[:0]
 		for _, p := range u.packs.places(uint32(number)) {
+			u.reviveCarried(u.packs.list[number].ship, p.ID)
 			rows = append(rows, index.DrivePlace{
 				ID: p.ID, Pack: uint32(number), Number: p.Number, Encoding: uint8(p.Encoding),
 				Offset: p.Offset, StoredLen: p.StoredLen, PlainLen: p.PlainLen,
@@ -69,6 +75,11 @@ func (u *unpacking) takeIn(ctx context.Context, kind chunk.Kind) error {
 				return err
 			}
 			if has || u.packs.isBad(uint32(number), place.Number) {
+				continue
+			}
+			if out, err := u.leftOut(dp.ship, place.ID); err != nil {
+				return err
+			} else if out {
 				continue
 			}
 			if need := int(place.StoredLen) + pack.ReadSlack; cap(buf) < need && place.StoredLen <= chunk.MaxSize {

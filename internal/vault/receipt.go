@@ -71,6 +71,19 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	anew := uint64(0)
+	if u.own.newest != nil && u.own.newest.Epoch != u.own.epoch {
+		anew = u.own.number
+	}
+	condemned, err := u.condemned.left(u.v, u.clear, anew)
+	if err != nil {
+		return err
+	}
+	lost, err := u.v.lostUnnamed()
+	if err != nil {
+		return err
+	}
+	condemned = withLost(condemned, lost, u.own.number)
 	r := &courier.Receipt{
 		Route:         u.v.id,
 		VaultName:     u.v.Name,
@@ -79,13 +92,12 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 		Time:          time.Now(),
 		Taken:         u.taken(),
 		Wants:         wants,
+		Condemned:     condemned,
 		Awaited:       u.arrivals.awaited,
 		NewestArrived: u.arrivals.newest,
 		ReadSince:     since,
 	}
-	if head, ok := u.v.commits.newest(); ok {
-		r.HighestSnapshot = head.number
-	}
+	r.HighestSnapshot = u.v.commits.highest()
 	if space, err := u.v.root.Free(); err == nil {
 		r.Free, r.Total = space.Avail, space.Total
 	}
@@ -96,7 +108,10 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.result.Receipt, u.result.Inventory = r.Number, int64(r.Inventory.Count)
+	if err := u.v.dropWants(lost); err != nil {
+		return err
+	}
+	u.result.Receipt, u.result.Condemned, u.result.Inventory = r.Number, int64(len(r.Condemned)), int64(r.Inventory.Count)
 	u.result.InventoryGiven = !r.Inventory.IsZero()
 	if err := u.dropInventories(r); err != nil {
 		return err
@@ -130,7 +145,7 @@ func (u *unpacking) taken() []courier.Taken {
 	}
 	for _, s := range u.shipments {
 		if s.kept {
-			all[s.commit.Shipment] = s.taken()
+			all[s.commit.Shipment] = withEarlier(s.taken(), all[s.commit.Shipment])
 		}
 	}
 	floor := uint64(0)
@@ -141,6 +156,20 @@ func (u *unpacking) taken() []courier.Taken {
 	return slices.SortedFunc(maps.Values(all), func(a, b courier.Taken) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), bytes.Compare(a.Shipment[:], b.Shipment[:]))
 	})
+}
+
+// withEarlier adds what an earlier receipt said of the shipment: what is lacking since is wanted or condemned.
+func withEarlier(t, earlier courier.Taken) courier.Taken {
+	switch {
+	case t.All || earlier.Records != t.Records:
+		return t
+	case earlier.All:
+		return earlier
+	}
+	for i := range t.Bits {
+		t.Bits[i] |= earlier.Bits[i]
+	}
+	return t
 }
 
 // readSince is the time at which, or after which, every chunk in the vault was read; zero where that is not known of all.

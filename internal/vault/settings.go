@@ -32,6 +32,7 @@ type settings struct {
 	Name      string            `toml:"name" comment:"What home calls this vault."`
 	Deletions Deletions         `toml:"deletions" comment:"What wl unpack does with files that are gone at home: ask, keep, confirmed (what home\nhas confirmed) or apply (what nobody has decided there, too). What home keeps or excludes stays in any case.\nWhat leaves the mirror stays in older snapshots. --deletions overrides this for one run."`
 	Overdue   report.Limits     `toml:"overdue" comment:"wl status warns, with exit code 4, where this is longer ago: such as '30 days', '12 hours' or 'never'."`
+	Retention Retention         `toml:"retention" comment:"Which snapshots wl prune keeps where its flags do not say. 0: none, -1: all; all 0 and \"\": nothing is forgotten.\nOf the newest keep_daily days with a snapshot the newest is kept, and so on; keep_within = \"1y6m\" keeps what is at most\nso much older than the newest (y, m, d, h). The newest snapshots stay in any case."`
 	Trees     map[string]string `toml:"trees" comment:"Trees that lie elsewhere than in a directory of their name beside this one's .wl, for example\nphotos = \"/mnt/second-disk/photos\"\nTo move a tree by hand, move its directory with everything in it, its own .wl included, then write it here."`
 
 	id wire.RouteID
@@ -67,6 +68,9 @@ func decodeSettings(text []byte) (settings, error) {
 	}
 	if _, err := parseDeletions(string(s.Deletions)); err != nil {
 		return s, err
+	}
+	if err := s.Retention.check(); err != nil {
+		return s, fmt.Errorf("retention: %w", err)
 	}
 	for tree, dir := range s.Trees {
 		if err := treeHere(tree); err != nil {

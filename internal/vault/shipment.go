@@ -11,11 +11,13 @@ import (
 
 // shipment is one committed shipment on the drive.
 type shipment struct {
-	dir    string // relative to the drive
-	bytes  []byte // its commit, verbatim
-	commit *courier.Commit
-	bits   bitset // records that the vault has
-	kept   bool   // the vault knows its snapshot
+	dir       string // relative to the drive
+	bytes     []byte // its commit, verbatim
+	commit    *courier.Commit
+	bits      bitset // records that the vault has
+	kept      bool   // the vault knows its snapshot, or has forgotten it
+	isNew     bool   // it knows it since this run
+	forgotten bool
 }
 
 // shipmentsOn lists the committed shipments of a route on the drive, oldest first, and counts the open ones, which are

@@ -35,6 +35,9 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if newest != nil {
 		result.Receipt, result.ReceiptAt = newest.Number, newest.Time
 	}
+	if result.Prune, err = v.pruneStatus(newest); err != nil {
+		return result, err
+	}
 	if _, result.Wants, err = v.wants(a.needs); err != nil {
 		return result, err
 	}

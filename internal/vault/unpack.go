@@ -27,6 +27,8 @@ type unpacking struct {
 	newest     *courier.Commit    // the snapshot that the mirror follows; nil if none is known
 	full       bool               // no room for more history
 	out        outstanding        // shipments still under way
+	condemned  *condemned         // what the newest own receipt condemns
+	clear      uint64             // what was condemned by the receipt of this number, or earlier, may go
 	finders    map[string]*finder // of the newest snapshot, by tree
 	plainBytes int64              // of all records on the drive
 	arrivals   *arrivals
@@ -72,6 +74,7 @@ func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err erro
 
 		// Metadata first: with the streams in the history every snapshot can be read.
 		{"reading the lists of files", u.takeStreams},
+		{"", u.free},
 
 		// The mirror follows the newest snapshot known, whichever shipment is at hand. What is not in the mirror goes to
 		// the history.
@@ -89,6 +92,7 @@ func Unpack(ctx context.Context, o UnpackOptions) (result UnpackResult, err erro
 		{"checking what the snapshots need", u.countRecords},
 		{"", u.countRoom},
 		{"", u.checkArrivals},
+		{"", u.takeWanted},
 		{"", u.writeReceipt},
 		{"", u.summary},
 	} {
@@ -125,7 +129,8 @@ func (u *unpacking) deliverBlocked(ctx context.Context) error {
 }
 
 func (u *unpacking) compact(ctx context.Context) error {
-	_, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{Awaited: u.growsFor})
+	r, err := u.v.store.Compact(ctx, chunkstore.CompactOptions{Needed: u.needed, Awaited: u.growsFor})
+	u.result.FreedBytes += r.Freed
 	return err
 }
 
@@ -179,6 +184,7 @@ func (u *unpacking) openChunks(ctx context.Context) error {
 	if u.own, err = u.ownState(); err != nil {
 		return err
 	}
+	u.condemned = newCondemned(u.own.newest)
 	if u.out, err = u.v.outstanding(); err != nil {
 		return err
 	}

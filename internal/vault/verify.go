@@ -74,29 +74,45 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	return result, v.rememberWants(ctx, wants, a)
 }
 
-// rememberWants writes a receipt where the wants have changed: a catalog that is lost before the next unpack would not
-// know which places have been found bad.
+// rememberWants writes a receipt where the wants have changed, or a chunk is lost that no snapshot names: a catalog that is
+// lost before the next unpack would not know which places have been found bad.
 func (v *vault) rememberWants(ctx context.Context, wants []courier.Want, a *arrivals) error {
 	newest, highest, err := newestReceipt(v.root, v.id, v.rep)
 	if err != nil || newest == nil {
 		return err
 	}
-	if slices.Equal(newest.Wants, wants) { // both by ID
-		return nil
-	}
-	since, err := v.readSince(ctx)
+	lost, err := v.lostUnnamed()
 	if err != nil {
 		return err
 	}
+	if _, err := v.amend(ctx, newest, highest+1, wants, withLost(newCondemned(newest).list, lost, highest+1), a); err != nil {
+		return err
+	}
+	return v.dropWants(lost)
+}
+
+// amend writes a receipt of that number, on our own disk alone, that says what the newest said but for wants and condemned.
+// Where these are the same it writes none. told is the newest receipt then.
+func (v *vault) amend(ctx context.Context, newest *courier.Receipt, number uint64, wants []courier.Want, condemned []courier.Condemned,
+	a *arrivals) (told *courier.Receipt, err error) {
+	if slices.Equal(newest.Wants, wants) && // both by ID
+		slices.Equal(newCondemned(newest).list, newCondemned(&courier.Receipt{Condemned: condemned}).list) {
+		return newest, nil
+	}
+	since, err := v.readSince(ctx)
+	if err != nil {
+		return nil, err
+	}
 	next := *newest
 	next.ReadSince = since
-	next.Number = highest + 1
+	next.Number = number
 	next.Time = time.Now()
 	next.Wants = wants
+	next.Condemned = condemned
 	next.Awaited = a.awaited
 	next.NewestArrived = a.newest
 	_, err = putReceipt(v.root, &next)
-	return err
+	return &next, err
 }
 
 // countLost counts wants that the chunkstore left since the last check of arrivals.

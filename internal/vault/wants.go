@@ -1,6 +1,9 @@
 package vault
 
 import (
+	"errors"
+	"slices"
+
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
@@ -32,20 +35,63 @@ func (v *vault) settleWants() (vanished bool, err error) {
 	return vanished, err
 }
 
-// dropUnnamedWants drops the wants of chunks that no snapshot names.
-func (v *vault) dropUnnamedWants() error {
-	b, n := v.cat.Batch(), 0
-	err := v.cat.Wants(func(id chunk.ID, w index.Want) error {
-		if w.Snapshot == 0 {
-			b.DropWant(id)
-			n++
+// lostUnnamed are chunks that were lost and that no snapshot names, as found by the check of arrivals. Home may count on
+// them all the same: a receipt condemns them, and only then are they forgotten (dropWants).
+func (v *vault) lostUnnamed() (list []chunk.ID, err error) {
+	err = v.cat.Wants(func(id chunk.ID, w index.Want) error {
+		if w.Snapshot == 0 && len(list) < courier.MaxCondemned {
+			list = append(list, id)
 		}
 		return nil
 	})
-	if err == nil && n > 0 {
-		err = b.Commit()
+	return list, err
+}
+
+// withLost adds chunks that were lost to what a receipt of that number condemns, in the order of IDs, as far as it has room.
+func withLost(list []courier.Condemned, lost []chunk.ID, number uint64) []courier.Condemned {
+	have := condemned{list: slices.Clone(list)}
+	for _, id := range lost {
+		if _, listed := have.find(id); !listed && len(list) < courier.MaxCondemned {
+			list = append(list, courier.Condemned{ID: id, Since: number})
+		}
 	}
-	return err
+	return list
+}
+
+// dropWants forgets that these chunks are wanted.
+func (v *vault) dropWants(list []chunk.ID) error {
+	if len(list) == 0 {
+		return nil
+	}
+	b := v.cat.Batch()
+	for _, id := range list {
+		b.DropWant(id)
+	}
+	return b.Commit()
+}
+
+// doubtWants makes the next check of arrivals find out whether a snapshot still names what is wanted: some were forgotten.
+func (v *vault) doubtWants() error {
+	b := v.cat.Batch()
+	err := v.cat.Wants(func(id chunk.ID, w index.Want) error {
+		w.Snapshot = 0
+		b.PutWant(id, w)
+		return nil
+	})
+	return errors.Join(err, b.Commit())
+}
+
+// wantedFrom tells whether something that is wanted has a place there.
+func (v *vault) wantedFrom(find func(chunk.ID) (index.DrivePlace, bool, error)) (there bool, err error) {
+	err = v.cat.Wants(func(id chunk.ID, _ index.Want) error {
+		if there {
+			return nil
+		}
+		var err error
+		_, there, err = find(id)
+		return err
+	})
+	return there, err
 }
 
 // reviseWants runs where the catalog was rebuilt: the rebuild believes what records and tables say, so the chunks that
@@ -77,6 +123,9 @@ func (v *vault) reviseWants(newest *courier.Receipt) error {
 // counts all. Each says which snapshot names it, and the first which path needs it.
 func (v *vault) wants(by needs) (list []courier.Want, total int64, err error) {
 	err = v.cat.Wants(func(id chunk.ID, w index.Want) error {
+		if w.Snapshot == 0 {
+			return nil // no snapshot names it: it is condemned instead
+		}
 		if total++; len(list) < courier.MaxWants {
 			list = append(list, courier.Want{ID: id, Kind: w.Kind, Snapshot: w.Snapshot, Path: by[id].path})
 		}
