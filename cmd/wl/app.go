@@ -91,7 +91,7 @@ func newApp(e *env) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(e), driveCommand(e), runCommand(e), packCommand(e), planCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
-			verifyCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
+			verifyCommand(e), pruneCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
 		},
 		Writer:          e.out,
 		ErrWriter:       e.err,

@@ -255,6 +255,7 @@ func vaultStatus(r vault.StatusResult, verbose bool) string {
 	fmt.Fprintf(&b, "Space: mirror %s, history %s, old versions kept whole %s, staging %s, foreign %s; %s free of %s.\n",
 		report.Size(r.Mirror), report.Size(r.History), report.Size(r.Kept), report.Size(r.Staging), report.Size(r.Foreign),
 		report.Size(r.Free), report.Size(r.Total))
+	b.WriteString(pruneStatusText(r))
 	for _, o := range r.Overdue {
 		b.WriteString(overdueLine(o, vaultOverdue))
 	}

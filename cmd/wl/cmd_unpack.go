@@ -108,6 +108,12 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	if r.HistoryTotal > 0 {
 		s.Info("History takes %s: old versions, and the snapshots' lists of files.", report.Size(r.HistoryTotal))
 	}
+	if r.FreedBytes > 0 {
+		s.Info("Freed: %s of history.", report.Size(r.FreedBytes))
+	}
+	if r.Condemned > 0 {
+		s.Info("The receipt tells home not to count on %s that no snapshot needs: %s freed once it has read that (wl status).", chunks(r.Condemned), is(r.Condemned))
+	}
 	if r.Pending > 0 {
 		s.Info("Waiting for a later trip: %s, with new content that is still at home.", files(r.Pending))
 	}

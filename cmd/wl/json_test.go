@@ -61,6 +61,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl restore", func(r vault.RestoreResult) restoreForm { return restoreSummary(vault.RestoreOptions{}, r) }),
 	formOf("summary of wl verify vault", verifyVaultSummary),
 	formOf("summary of wl verify drive", func(r courier.VerifyResult) verifyDriveForm { return verifyDriveSummary("", "", r) }),
+	formOf("summary of wl prune", pruneSummary),
 	formOf("snapshot", snapshotItem),
 	form[snapshotsForm]("summary of wl snapshots"),
 	form[entryForm]("entry"),

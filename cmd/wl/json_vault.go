@@ -62,6 +62,8 @@ type unpackForm struct {
 	HistoryChunks   int64     `json:"history_chunks"`
 	HistoryBytes    int64     `json:"history_bytes"`
 	HistoryTotal    int64     `json:"history_total_bytes"`
+	Freed           int64     `json:"freed_bytes"`
+	Condemned       int64     `json:"condemned_chunks"`
 	Damaged         int64     `json:"damaged"`
 	FailedFiles     int64     `json:"failed_files"`
 	WantedChunks    int64     `json:"wanted_chunks"`
@@ -84,7 +86,7 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, ConfirmedFiles: r.Confirmed, ConfirmedBytes: r.ConfirmedBytes,
 		StaysFiles: r.Stays, StaysBytes: r.StaysBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,
-		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal,
+		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal, Freed: r.FreedBytes, Condemned: r.Condemned,
 		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
 		Receipt: r.Receipt, ReceiptTold: r.Told, InventoryGiven: r.InventoryGiven, InventoryChunks: r.Inventory,
 	}
@@ -238,25 +240,26 @@ func verifyDriveSummary(id, label string, r courier.VerifyResult) verifyDriveFor
 
 type vaultForm struct {
 	pathForm
-	Route         string         `json:"route"`
-	RouteID       string         `json:"route_id"`
-	Trees         []treeForm     `json:"trees"`
-	Snapshots     []snapshotForm `json:"snapshots"`
-	Receipt       uint64         `json:"receipt"`
-	ReceiptTime   time.Time      `json:"receipt_time,omitzero"`
-	WantedChunks  int64          `json:"wanted_chunks"`
-	AwaitedChunks int64          `json:"awaited_chunks"`
-	Lacks         []lackForm     `json:"lacks"`
-	ReadSince     time.Time      `json:"read_since,omitzero"`
-	MirrorBytes   int64          `json:"mirror_bytes"`
-	HistoryBytes  int64          `json:"history_bytes"`
-	KeptBytes     int64          `json:"kept_bytes"`
-	StagingBytes  int64          `json:"staging_bytes"`
-	ForeignBytes  int64          `json:"foreign_bytes"`
-	Room          roomForm       `json:"room"`
-	Overdue       []overdueForm  `json:"overdue"`
-	FreeBytes     int64          `json:"free_bytes"`
-	TotalBytes    int64          `json:"total_bytes"`
+	Route         string          `json:"route"`
+	RouteID       string          `json:"route_id"`
+	Trees         []treeForm      `json:"trees"`
+	Snapshots     []snapshotForm  `json:"snapshots"`
+	Receipt       uint64          `json:"receipt"`
+	ReceiptTime   time.Time       `json:"receipt_time,omitzero"`
+	WantedChunks  int64           `json:"wanted_chunks"`
+	AwaitedChunks int64           `json:"awaited_chunks"`
+	Lacks         []lackForm      `json:"lacks"`
+	ReadSince     time.Time       `json:"read_since,omitzero"`
+	MirrorBytes   int64           `json:"mirror_bytes"`
+	HistoryBytes  int64           `json:"history_bytes"`
+	KeptBytes     int64           `json:"kept_bytes"`
+	StagingBytes  int64           `json:"staging_bytes"`
+	ForeignBytes  int64           `json:"foreign_bytes"`
+	Room          roomForm        `json:"room"`
+	Prune         pruneStatusForm `json:"prune"`
+	Overdue       []overdueForm   `json:"overdue"`
+	FreeBytes     int64           `json:"free_bytes"`
+	TotalBytes    int64           `json:"total_bytes"`
 }
 
 func vaultItem(r vault.StatusResult) vaultForm {
@@ -266,7 +269,7 @@ func vaultItem(r vault.StatusResult) vaultForm {
 		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, Lacks: listOf(r.Lacks, lackItem),
 		ReadSince:   stamp(r.ReadSince),
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
-		Room: roomOf(r.Room), Overdue: listOf(r.Overdue, overdueOf), FreeBytes: r.Free, TotalBytes: r.Total,
+		Room: roomOf(r.Room), Prune: pruneStatusOf(r.Prune), Overdue: listOf(r.Overdue, overdueOf), FreeBytes: r.Free, TotalBytes: r.Total,
 	}
 }
 

@@ -33,15 +33,16 @@ type PruneResult struct {
 	Snapshots []PrunedSnapshot // all that were known, oldest first
 	Forgotten int64            // of these
 
-	// Unread are snapshots whose list of files cannot be read in full, and commits that are damaged: nobody knows what they
+	// Snapshots whose list of files cannot be read in full, and files of commits that are damaged: nobody knows what they
 	// need, so nothing is condemned or freed.
-	Unread []uint64
-	Unseen []string // files of damaged commits
+	Unread  []uint64
+	Damaged []string
 
 	Condemned int64 // chunks that home must not count on, all in all
 	New       int64 // of these, since this prune
 	Later     int64 // chunks that no snapshot needs either and that a later prune condemns
-	Waiting   int64 // bytes that are freed once the condemned are clear to go
+	Freeable  int64 // bytes that no snapshot needs, less what moving the rest takes, before anything was freed
+	Waiting   int64 // of these, those that are freed once the condemned may go
 	Receipt   uint64
 	Waits     Waits
 
@@ -289,9 +290,9 @@ func (p *pruning) mark(ctx context.Context, named *idSet) (known bool, err error
 		return false, err
 	}
 	for _, k := range p.v.commits.damaged {
-		p.result.Unseen = append(p.result.Unseen, k.file)
+		p.result.Damaged = append(p.result.Damaged, k.file)
 	}
-	if len(p.result.Unread)+len(p.result.Unseen) > 0 {
+	if len(p.result.Unread)+len(p.result.Damaged) > 0 {
 		if p.o.DryRun {
 			return false, nil
 		}
@@ -334,7 +335,8 @@ func (p *pruning) condemn(ctx context.Context, named *idSet) (list []courier.Con
 		list = append(list, x)
 	}
 	p.result.Condemned, p.result.Later = int64(len(list)), plan.Later
-	p.result.Waiting, p.result.Room = plan.Freed-plan.Written, plan.Room
+	p.result.Freeable, p.result.Room = plan.Freed-plan.Written, plan.Room
+	p.result.Waiting = p.result.Freeable
 	slices.SortFunc(list, func(a, b courier.Condemned) int { return a.ID.Compare(b.ID) })
 	return list, nil
 }
@@ -402,7 +404,7 @@ func (p *pruning) note() error {
 		return err
 	}
 	if p.o.DryRun {
-		n.Would, n.At = p.result.Waiting, time.Now().UTC()
+		n.Would, n.At = p.result.Freeable, time.Now().UTC()
 	} else {
 		n = pruneNote{Waiting: p.result.Waiting, Later: p.result.Later}
 	}

@@ -274,10 +274,10 @@ func TestNothingGoesWhileASnapshotCannotBeRead(t *testing.T) {
 	must(t, err)
 	flip(t, commits[0], 100)
 	r := w.prune(PruneOptions{Forget: []string{"1"}, Now: true})
-	if r.Freed != 0 || r.Condemned != 0 || len(r.Unseen) != 1 || w.has(first.ids) != len(first.ids) {
+	if r.Freed != 0 || r.Condemned != 0 || len(r.Damaged) != 1 || w.has(first.ids) != len(first.ids) {
 		t.Fatalf("%+v", r)
 	}
-	if r := w.prune(PruneOptions{Forget: []string{"2"}, Now: true}); r.Freed == 0 || len(r.Unseen) != 0 {
+	if r := w.prune(PruneOptions{Forget: []string{"2"}, Now: true}); r.Freed == 0 || len(r.Damaged) != 0 {
 		t.Fatalf("%+v", r)
 	}
 }
