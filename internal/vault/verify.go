@@ -105,6 +105,7 @@ func (v *vault) amend(ctx context.Context, newest *courier.Receipt, number uint6
 	}
 	next := *newest
 	next.ReadSince = since
+	next.Inventory = courier.InventoryRef{} // it goes with the receipt that it was made for
 	next.Number = number
 	next.Time = time.Now()
 	next.Wants = wants
