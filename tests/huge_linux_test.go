@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"waterlock/tests/mounts"
 	"waterlock/tests/trees"
 )
 
@@ -41,9 +42,9 @@ func TestAHugeFileOverManyTripsOfASmallDrive(t *testing.T) {
 	if !soak {
 		room = 10 << 20 // a chunk has to fit
 	}
-	drive := tmpfs(t, room)
+	drive := mounts.TmpFS.For(t, room)
 	w := newWorld(t)
-	w.drive = drive.dir
+	w.drive = drive.Dir
 	d := &smallDrive{world: w}
 	length := room * 9
 	huge := filepath.Join(w.home, "t", "huge")

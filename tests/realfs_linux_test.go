@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"waterlock/tests/mounts"
 	"waterlock/tests/trees"
 )
 
@@ -65,10 +67,11 @@ func changeSmall(t testing.TB, dir string) {
 }
 
 // twoTrips takes small trees through two trips and back to the first state.
-// between is done while the drive travels.
-func (w *world) twoTrips(between func()) {
+// place is mounted anew while the drive travels.
+func (w *world) twoTrips(place *mounts.Mounted) {
 	t := w.t
 	t.Helper()
+	between := func() { t.Helper(); must(t, place.Again()) }
 	home, mirror := filepath.Join(w.home, "t"), filepath.Join(w.vault, "t")
 	smallHome(t, home)
 	first := w.take("t")
@@ -118,13 +121,13 @@ func inodesOf(t testing.TB, dir string) map[string]uint64 {
 // them; between the ends the drive is unmounted and mounted.
 func TestTripsOnDrivesOfEveryFileSystem(t *testing.T) {
 	t.Parallel()
-	for _, f := range []fileSystem{ext4, xfs, btrfs, exfat, ntfs} {
-		t.Run(f.name, func(t *testing.T) {
+	for _, f := range []mounts.FileSystem{mounts.Ext4, mounts.XFS, mounts.Btrfs, mounts.ExFAT, mounts.NTFS} {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			drive := f.mountFor(t)
+			drive := f.For(t, 0)
 			w := newWorld(t)
-			w.drive = drive.dir
-			w.twoTrips(drive.again)
+			w.drive = drive.Dir
+			w.twoTrips(drive)
 		})
 	}
 }
@@ -133,13 +136,13 @@ func TestTripsOnDrivesOfEveryFileSystem(t *testing.T) {
 // systems that can hold one.
 func TestTripsToVaultsOfEveryFileSystem(t *testing.T) {
 	t.Parallel()
-	for _, f := range []fileSystem{ext4, xfs, btrfs} {
-		t.Run(f.name, func(t *testing.T) {
+	for _, f := range []mounts.FileSystem{mounts.Ext4, mounts.XFS, mounts.Btrfs} {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			disk := f.mountFor(t)
+			disk := f.For(t, 0)
 			w := newWorld(t)
-			w.vault = filepath.Join(disk.dir, "vault")
-			w.twoTrips(disk.again)
+			w.vault = filepath.Join(disk.Dir, "vault")
+			w.twoTrips(disk)
 		})
 	}
 }
@@ -148,18 +151,25 @@ func TestTripsToVaultsOfEveryFileSystem(t *testing.T) {
 // vault is there.
 func TestAVaultNeedsHardLinks(t *testing.T) {
 	t.Parallel()
-	disk := exfat.mountFor(t)
+	disk := mounts.ExFAT.For(t, 0)
 	w := newWorld(t)
 	noise(t, filepath.Join(w.home, "t", "f"), 1000, 1)
 	w.begin("t")
 	w.pack()
-	w.vault = filepath.Join(disk.dir, "vault")
+	w.vault = filepath.Join(disk.Dir, "vault")
 	out := w.run(1, w.vState, "vault", "init", w.vault, "--drive", w.drive)
 	if !strings.Contains(out, "hard link") {
 		t.Errorf("wl does not say that hard links are lacking:\n%s", out)
 	}
-	if left := size(t, disk.dir); left > 0 {
+	if left := size(t, disk.Dir); left > 0 {
 		t.Errorf("%d bytes are left behind", left)
+	}
+}
+
+func needXFSIO(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("xfs_io"); err != nil {
+		t.Skip("xfs_io, which cuts the power, is not installed: ", err)
 	}
 }
 
@@ -177,9 +187,9 @@ const longest = 200 * time.Millisecond
 // unplugged runs wl, and cuts the power of a drive at a random moment, or right
 // behind the end. wl must notice and end by itself. Then the drive is mounted
 // again.
-func (w *world) unplugged(drive *mounted, state string, args ...string) (hit bool) {
+func (w *world) unplugged(drive *mounts.Mounted, state string, args ...string) (hit bool) {
 	w.t.Helper()
-	out, err, hit := w.cut(drive, state, func(*os.Process) error { return drive.powerCut() }, args...)
+	out, err, hit := w.cut(drive, state, func(*os.Process) error { return drive.PowerCut() }, args...)
 	if err != nil && !hit {
 		w.t.Fatalf("wl %s: %v\n%s", args[0], err, out)
 	}
@@ -193,10 +203,10 @@ func (w *world) unplugged(drive *mounted, state string, args ...string) (hit boo
 }
 
 // blackout is unplugged of a disk within the machine: wl is gone, too.
-func (w *world) blackout(disk *mounted, state string, args ...string) (hit bool) {
+func (w *world) blackout(disk *mounts.Mounted, state string, args ...string) (hit bool) {
 	w.t.Helper()
 	out, err, hit := w.cut(disk, state, func(p *os.Process) error {
-		err := disk.powerCut()
+		err := disk.PowerCut()
 		_ = p.Kill() // it may have ended
 		return err
 	}, args...)
@@ -208,7 +218,7 @@ func (w *world) blackout(disk *mounted, state string, args ...string) (hit bool)
 
 // cut runs wl and fails the disk beneath it; hit says that wl had not ended
 // before.
-func (w *world) cut(disk *mounted, state string, fail func(*os.Process) error, args ...string) (said string, err error, hit bool) {
+func (w *world) cut(disk *mounts.Mounted, state string, fail func(*os.Process) error, args ...string) (said string, err error, hit bool) {
 	w.t.Helper()
 	var out strings.Builder
 	cmd := w.cmd(state, args...)
@@ -223,7 +233,7 @@ func (w *world) cut(disk *mounted, state string, fail func(*os.Process) error, a
 		hit = err != nil
 	}
 	must(w.t, <-failed)
-	disk.again()
+	must(w.t, disk.Again())
 	return out.String(), err, hit
 }
 
@@ -232,15 +242,15 @@ func (w *world) cut(disk *mounted, state string, fail func(*os.Process) error, a
 // vault gets what it gets without.
 func TestPowerCutOnTheDrive(t *testing.T) {
 	t.Parallel()
-	for _, f := range []fileSystem{ext4, xfs} {
-		t.Run(f.name, func(t *testing.T) {
+	for _, f := range []mounts.FileSystem{mounts.Ext4, mounts.XFS} {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			needTool(t, "xfs_io")
+			needXFSIO(t)
 			during := 0
 			for range cuts() {
-				drive := f.mountFor(t)
+				drive := f.For(t, 0)
 				w := newWorld(t)
-				w.drive = drive.dir
+				w.drive = drive.Dir
 				home, mirror := filepath.Join(w.home, "t"), filepath.Join(w.vault, "t")
 				smallHome(t, home)
 				noise(t, filepath.Join(home, "more"), 12<<20, 7)
@@ -263,11 +273,11 @@ func TestPowerCutOnTheDrive(t *testing.T) {
 					during++
 				}
 				w.atHome(pack...)
-				drive.again()
+				must(t, drive.Again())
 				w.unpack()
 				same(t, "mirror after trip 2", second, mirror)
 				same(t, "the first snapshot", first, filepath.Join(w.restore(number), "t"))
-				drive.unmount()
+				must(t, drive.Unmount())
 			}
 			t.Logf("%d of %d power cuts hit a running pack", during, 3*cuts())
 		})
@@ -292,15 +302,15 @@ func snapshotNumber(t testing.TB, said string) string {
 // run ends as without.
 func TestPowerCutAtTheVault(t *testing.T) {
 	t.Parallel()
-	for _, f := range []fileSystem{ext4, xfs} {
-		t.Run(f.name, func(t *testing.T) {
+	for _, f := range []mounts.FileSystem{mounts.Ext4, mounts.XFS} {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			needTool(t, "xfs_io")
+			needXFSIO(t)
 			during := 0
 			for range cuts() {
-				disk := f.mountFor(t)
+				disk := f.For(t, 0)
 				w := newWorld(t)
-				w.vault = filepath.Join(disk.dir, "vault")
+				w.vault = filepath.Join(disk.Dir, "vault")
 				home, mirror := filepath.Join(w.home, "t"), filepath.Join(w.vault, "t")
 				smallHome(t, home)
 				first := w.take("t")
@@ -331,7 +341,7 @@ func TestPowerCutAtTheVault(t *testing.T) {
 				same(t, "snapshot 1", first, filepath.Join(w.restore("1"), "t"))
 				same(t, "snapshot 2", second, filepath.Join(w.restore("2"), "t"))
 				w.atVault("verify", "--vault", w.vault)
-				disk.unmount()
+				must(t, disk.Unmount())
 			}
 			t.Logf("%d of %d power cuts hit a running unpack", during, 3*cuts())
 		})

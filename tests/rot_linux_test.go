@@ -2,48 +2,21 @@ package tests
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// rot flips one byte of a file on the medium underneath its file system, so that nothing else of the file changes.
-func (m *mounted) rot(name string, off int) {
-	m.t.Helper()
-	data, err := os.ReadFile(name)
-	must(m.t, err)
-	piece := data[off : off+64]
-	m.unmount()
-	device, err := os.OpenFile(m.mountCmd[len(m.mountCmd)-1], os.O_RDWR, 0)
-	must(m.t, err)
-	defer device.Close()
-	buf := make([]byte, 4<<20)
-	for at := int64(0); ; at += int64(len(buf) - len(piece)) {
-		n, err := device.ReadAt(buf, at)
-		if i := bytes.Index(buf[:n], piece); i >= 0 {
-			_, err := device.WriteAt([]byte{piece[0] ^ 1}, at+int64(i))
-			must(m.t, err)
-			must(m.t, device.Sync())
-			command(m.t, append(m.mountCmd, m.dir)...)
-			m.on = true
-			return
-		}
-		if err == io.EOF {
-			m.t.Fatalf("the content of %s is not on the device", name)
-		}
-		must(m.t, err)
-	}
-}
+	"waterlock/tests/mounts"
+)
 
 // A byte that flips on the disk at home is found by --rehash, named with its offset, and does not travel: mirror and
 // snapshots keep the good version, and a restore brings it back. What a person accepts travels.
 func TestRotAtHomeIsFoundAndDoesNotTravel(t *testing.T) {
 	t.Parallel()
-	disk := ext4.mountFor(t)
+	disk := mounts.Ext4.For(t, 0)
 	w := newWorld(t)
-	w.home = disk.dir
+	w.home = disk.Dir
 	tree := filepath.Join(w.home, "t")
 	must(t, os.Mkdir(tree, 0o755))
 	noise(t, filepath.Join(tree, "film"), 3<<20, 1)
@@ -52,7 +25,7 @@ func TestRotAtHomeIsFoundAndDoesNotTravel(t *testing.T) {
 	w.begin("t")
 	w.pack()
 	w.joinAndUnpack()
-	disk.rot(filepath.Join(tree, "film"), 2_000_000)
+	must(t, disk.Rot(filepath.Join(tree, "film"), 2_000_000))
 	rotten, err := os.ReadFile(filepath.Join(tree, "film"))
 	must(t, err)
 

@@ -4,42 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"waterlock/internal/disk"
+	"waterlock/tests/mounts"
 	"waterlock/tests/trees"
 )
-
-// mounted is a directory on a file system of its own. Needs root.
-func mounted(t *testing.T, kind string, size int64) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root may mount")
-	}
-	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
-	args := []string{"-t", "tmpfs", "-o", "size=64m", "tmpfs", dir}
-	if kind != "tmpfs" {
-		must(t, os.WriteFile(image, nil, 0o600))
-		must(t, os.Truncate(image, size))
-		mkfs := exec.Command("mkfs."+kind, "-q", "-f", image)
-		if out, err := mkfs.CombinedOutput(); err != nil {
-			t.Skipf("cannot make %s: %v: %s", kind, err, out)
-		}
-		args = []string{"-t", kind, "-o", "loop", image, dir}
-	}
-	if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
-		t.Skipf("cannot mount %s: %v: %s", kind, err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
-	return dir
-}
 
 func free(t *testing.T, dir string) int64 {
 	t.Helper()
@@ -67,7 +39,7 @@ func fillUp(t *testing.T, place string, leave int64) (filler string) {
 func TestFullDiskAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	for _, leave := range []int64{0, 1 << 20, 6<<20 + 100<<10} {
-		place := mounted(t, "tmpfs", 0)
+		place := mounts.TmpFS.For(t, 0).Dir
 		w := newWorld(t)
 		w.home.route.Chunker.Min, w.home.route.Chunker.Max, w.home.route.Chunker.AverageBits = 16<<10, 1<<20, 15
 		w.fill()
@@ -116,10 +88,10 @@ func TestFullDiskAtAnyMoment(t *testing.T) {
 // much room is missing; with room it is delivered.
 func TestLargeFileEditedInATightVault(t *testing.T) {
 	t.Parallel()
-	for kind, size := range map[string]int64{"xfs": 320 << 20, "btrfs": 200 << 20, "tmpfs": 0} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range []mounts.FileSystem{mounts.XFS, mounts.Btrfs, mounts.TmpFS} {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
-			place := mounted(t, kind, size)
+			place := kind.For(t, 0).Dir
 			w := newWorld(t)
 			w.home.route.Chunker.Min, w.home.route.Chunker.Max, w.home.route.Chunker.AverageBits = 128<<10, 1<<20, 18
 			film := filepath.Join(w.src, "film")
@@ -148,7 +120,7 @@ func TestLargeFileEditedInATightVault(t *testing.T) {
 			if !r.SnapshotArrived {
 				t.Errorf("the snapshot has not arrived: %+v", r)
 			}
-			if kind != "tmpfs" {
+			if kind.Name != mounts.TmpFS.Name {
 				if !r.Complete() || r.Written != 1 {
 					t.Errorf("%+v", r)
 				}
