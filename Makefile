@@ -52,8 +52,9 @@ cross:
 bench: ## speed, side by side with restic where that is installed
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
 
-soak: ## the long tests: SIGKILL, 2 GiB files, memory, all of them
+soak: ## the long tests: SIGKILL, 2 GiB files, memory, all scripts on all file systems
 	WL_SOAK=1 $(GO) test -timeout 120m -v -count=1 ./tests/
+	WL_SOAK=1 $(GO) test -timeout 30m -v -count=1 -run TestScripts ./cmd/wl/
 
 clean:
 	rm -rf bin demo

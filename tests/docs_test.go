@@ -12,21 +12,7 @@ import (
 // TestEveryPromiseNamesATest holds docs/FORMAT.md to the code: each promise in
 // it names a test, and each test it names is there.
 func TestEveryPromiseNamesATest(t *testing.T) {
-	there := map[string]bool{}
-	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		for _, m := range function.FindAllSubmatch(data, -1) {
-			there[string(m[1])] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	there := allTests(t)
 	data, err := os.ReadFile("../docs/FORMAT.md")
 	if err != nil {
 		t.Fatal(err)
@@ -62,4 +48,56 @@ func TestEveryPromiseNamesATest(t *testing.T) {
 		}
 	}
 	check()
+}
+
+// allTests is the names of all tests of the project.
+func allTests(t *testing.T) map[string]bool {
+	t.Helper()
+	there := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(data, -1) {
+			there[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return there
+}
+
+// TestTheTableOfScriptsPromisesWhatIsThere holds tests/script/README.md to the scripts: each
+// is in the table, and what the table names is there.
+func TestTheTableOfScriptsPromisesWhatIsThere(t *testing.T) {
+	data, err := os.ReadFile("script/README.md")
+	must(t, err)
+	there, listed := allTests(t), map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| .+ \| (.+) \|(.*)\|$`).FindAllStringSubmatch(string(data), -1) {
+		for _, name := range regexp.MustCompile(`[a-z]+`).FindAllString(row[1], -1) {
+			listed[name] = true
+		}
+		for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(row[2], -1) {
+			if !there[name] {
+				t.Errorf("the table names %s, which is not there", name)
+			}
+		}
+	}
+	delete(listed, "scripts") // the heading
+	files, err := filepath.Glob("script/*.txtar")
+	must(t, err)
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if !listed[name] {
+			t.Errorf("%s is not in the table of script/README.md", file)
+		}
+		delete(listed, name)
+	}
+	for name := range listed {
+		t.Errorf("the table names the script %s, which is not there", name)
+	}
 }

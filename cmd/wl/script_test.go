@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -43,18 +44,48 @@ func TestMain(m *testing.M) {
 //	flip GLOB OFFSET      change one byte; a negative offset counts from the end
 //	maxsize DIR SIZE      all files below DIR together are at most SIZE
 //	count GLOB N          so many paths match
-//	append FILE OTHER      put what OTHER holds behind FILE
-//	edit FILE REGEXP TEXT  put TEXT in the place of what matches, which must be there; \n is a line end
+//	append FILE OTHER     put what OTHER holds behind FILE
+//	edit FILE REGEXP TEXT put TEXT in the place of what matches, which must be there; \n is a line end
 //	lock FILE, unlock     hold the lock on FILE as another process would
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("..", "..", "tests", "script"),
+//
+// Where file systems can be mounted (script_linux_test.go):
+//
+//	mount DIR KIND SIZE   a file system of its own at DIR, where [mount:KIND] is true
+//	again DIR             unmount it and mount it again
+//	fill FILE LEAVE       a file so large that LEAVE bytes are free beside it
+//	rot FILE OFFSET       flip a bit of FILE on the medium
+//	asuser N wl ...       as code, run by a user without rights
+//	allocated FILE SIZE   FILE takes at most SIZE on its disk
+func TestScripts(t *testing.T) { testscript.Run(t, scripts(t)) }
+
+func scripts(t *testing.T) testscript.Params {
+	cmds := map[string]func(*testscript.TestScript, bool, []string){
+		"code":    scriptCode,
+		"json":    scriptJSON(documented(t)),
+		"random":  scriptRandom,
+		"odd":     scriptOdd,
+		"take":    scriptTake,
+		"same":    scriptSame,
+		"differs": scriptDiffers,
+		"mtime":   scriptMtime,
+		"flip":    scriptFlip,
+		"maxsize": scriptMaxSize,
+		"count":   scriptCount,
+		"lock":    scriptLock,
+		"unlock":  scriptUnlock,
+		"append":  scriptAppend,
+		"edit":    scriptEdit,
+	}
+	maps.Copy(cmds, mountCommands)
+	return testscript.Params{
+		Dir: scriptDir,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "user"))
 			e.Setenv("WL_RESERVE", "0")
 			e.Values[treesKey{}] = map[string]trees.Tree{}
 			held := new([]*disk.Lock)
 			e.Values[locksKey{}] = held
+			prepareMounts(e)
 			e.Defer(func() {
 				for _, l := range *held {
 					_ = l.Unlock() // the script failed while it held them
@@ -62,32 +93,26 @@ func TestScripts(t *testing.T) {
 			})
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":    scriptCode,
-			"json":    scriptJSON(documented(t)),
-			"random":  scriptRandom,
-			"odd":     scriptOdd,
-			"take":    scriptTake,
-			"same":    scriptSame,
-			"differs": scriptDiffers,
-			"mtime":   scriptMtime,
-			"flip":    scriptFlip,
-			"maxsize": scriptMaxSize,
-			"count":   scriptCount,
-			"lock":    scriptLock,
-			"unlock":  scriptUnlock,
-			"append":  scriptAppend,
-			"edit":    scriptEdit,
-		},
+		Cmds: cmds,
 		Condition: func(cond string) (bool, error) {
-			switch cond {
-			case "root":
+			kind, isMount := strings.CutPrefix(cond, "mount:")
+			switch {
+			case isMount:
+				return canMount(kind), nil
+			case cond == "root":
 				return os.Geteuid() == 0, nil
+			case cond == "soak":
+				return soak, nil
 			}
 			return false, fmt.Errorf("no condition %q", cond)
 		},
-	})
+	}
 }
+
+// soak says that the long versions of the tests are wanted: make soak.
+var soak = os.Getenv("WL_SOAK") != ""
+
+var scriptDir = filepath.Join("..", "..", "tests", "script")
 
 type (
 	treesKey struct{}
