@@ -14,8 +14,9 @@ import (
 	"waterlock/tests/mounts"
 )
 
-// fewScripts run on every file system in make test; in make soak all do.
-var fewScripts = []string{"moves", "attributes", "foreign", "rehash"}
+// fewScripts are those that run on every file system in make test; in make soak
+// all do.
+var fewScripts = []string{"attributes"}
 
 // scriptDisk is as large as all scripts together need it; its image is sparse.
 const scriptDisk = 6 << 30
