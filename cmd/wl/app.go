@@ -82,7 +82,8 @@ func newApp(e *env) *cli.App {
 			"At the vault: wl vault init, wl unpack, wl snapshots, wl restore, wl verify, wl status\n" +
 			"Looking:      wl ls, wl find, wl diff, wl cat\n" +
 			"The drives:   wl drive init, wl drive list, wl drive clear, wl drive lost, wl verify\n" +
-			"Each trip:    wl run, at either end, once the drive is mounted\n\n" +
+			"Each trip:    wl run, at either end, once the drive is mounted\n" +
+			"Without one:  wl receipt export, wl receipt import\n\n" +
 			"Every flag can also be given in the environment: --drive as WL_DRIVE, --dry-run as\n" +
 			"WL_DRY_RUN and so on. With --json a command writes objects for programs (docs/JSON.md).\n" +
 			"SIGUSR1 shows the progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but\n" +
@@ -91,7 +92,7 @@ func newApp(e *env) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(e), driveCommand(e), runCommand(e), packCommand(e), planCommand(e),
 			vaultCommand(e), unpackCommand(e), snapshotsCommand(e), lsCommand(e), findCommand(e), diffCommand(e), catCommand(e), restoreCommand(e),
-			verifyCommand(e), pruneCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
+			verifyCommand(e), pruneCommand(e), receiptCommand(e), statusCommand(e), completionCommand(e), versionCommand(e),
 		},
 		Writer:          e.out,
 		ErrWriter:       e.err,

@@ -152,7 +152,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	case r.Told:
 		s.Info("Receipt %d is on the drive. It is safe to remove the drive: unmount it, and take it home. There: wl pack", r.Receipt)
 	case r.Receipt > 0:
-		s.Info("Receipt %d could not be written onto the drive: home does not learn what arrived until a later trip. Run wl unpack again if the drive can be mended.", r.Receipt)
+		s.Info("Receipt %d could not be written onto the drive: home does not learn what arrived until a later trip. Run wl unpack again if the drive can be mended, or send the receipt by itself: wl receipt export, and at home wl receipt import.", r.Receipt)
 	default:
 		s.Info("No receipt was written.")
 	}

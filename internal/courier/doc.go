@@ -37,6 +37,7 @@
 //	count of files:  name · kind u8 · size · records · BLAKE3 [32] · read back u8
 //	snapshot record (package snapshot)
 //	basis: epoch [16] · receipt number
+//	inventory bool
 //	floor
 //	count of shipments out:  number · shipment [16] · drive [16] · label · time · lost bool
 //
@@ -50,10 +51,12 @@
 // A sealed object of kind receipt, at most 128 MiB, whose body is
 //
 //	vault name · epoch [16] · number · time
-//	highest snapshot · newest arrived · awaited · free · total
+//	highest snapshot · newest arrived · awaited · cleared
+//	inventory: count · BLAKE3 [32]
+//	read since · free · total
 //	count of shipments taken:  number · shipment [16] · records · all bool · bits [(records+7)/8] unless all
-//	count of wants:      chunk id [32] · kind u8
-//	count of condemned:  chunk id [32]
+//	count of wants:      chunk id [32] · kind u8 · snapshot · path
+//	count of condemned:  chunk id [32] · since
 //
 // Shipments taken ascend by number, then id; wants and condemned by chunk id.
 // Bit i of byte i/8 says that record i arrived, in the order of the commit's

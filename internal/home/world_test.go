@@ -269,6 +269,15 @@ func (v *vault) take(drive disk.FS) {
 // receipt writes the next receipt onto a drive.
 func (v *vault) receipt(drive disk.FS) {
 	v.w.t.Helper()
+	d, err := courier.OpenFS(keepOpen{drive}, "")
+	must(v.w.t, err)
+	_, err = d.WriteReceipt(v.nextReceipt())
+	must(v.w.t, err)
+}
+
+// nextReceipt makes the next receipt.
+func (v *vault) nextReceipt() []byte {
+	v.w.t.Helper()
 	v.number++
 	r := &courier.Receipt{Route: v.w.route, VaultName: "v", Epoch: v.epoch, Number: v.number, Time: time.Unix(1750000000+int64(v.number), 0).UTC(),
 		Taken: v.taken, Wants: v.wants, ReadSince: v.readSince}
@@ -277,10 +286,7 @@ func (v *vault) receipt(drive disk.FS) {
 	}
 	data, err := courier.EncodeReceipt(r)
 	must(v.w.t, err)
-	d, err := courier.OpenFS(keepOpen{drive}, "")
-	must(v.w.t, err)
-	_, err = d.WriteReceipt(data)
-	must(v.w.t, err)
+	return data
 }
 
 // Get is a snapshot.Getter over all that was taken.
