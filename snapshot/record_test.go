@@ -150,7 +150,7 @@ func TestScanRoundTrip(t *testing.T) {
 		for i, e := range tree {
 			l := Local{Dev: rapid.Uint64().Draw(t, "dev"), Ino: uint64(i), CTime: drawTime(t), Nlink: 2}
 			locals = append(locals, l)
-			if err := w.Add(l, e, ScanFlag(i&1)); err != nil {
+			if err := w.Add(&ScanEntry{l, *e, ScanFlag(i & 1), uint64(i)}); err != nil {
 				t.Fatal(err)
 			}
 			if rapid.IntRange(0, 9).Draw(t, "flush") == 0 {
@@ -178,7 +178,7 @@ func TestScanRoundTrip(t *testing.T) {
 					t.Fatal(err)
 				}
 				sameEntry(t, e, &got.Entry)
-				if got.Local != locals[i] || got.Flags != ScanFlag(i&1) {
+				if got.Local != locals[i] || got.Flags != ScanFlag(i&1) || got.Since != uint64(i) {
 					t.Fatalf("%+v", got)
 				}
 			}
@@ -186,7 +186,7 @@ func TestScanRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Add(Local{}, tree[0], 0); err == nil {
+		if err := w.Add(&ScanEntry{Entry: *tree[0]}); err == nil {
 			t.Fatal("added after Close")
 		}
 	})

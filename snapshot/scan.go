@@ -53,6 +53,7 @@ type ScanEntry struct {
 	Local Local
 	Entry Entry
 	Flags ScanFlag
+	Since uint64 // number of the first snapshot that has the entry as it is here; 0: none yet, and of a tombstone
 }
 
 // ScanWriter writes a scan file: the entries of one tree with what only home
@@ -108,10 +109,11 @@ func NewScanWriter(w io.Writer, h ScanHeader) (*ScanWriter, error) {
 
 // Add appends an entry. Entries come in tree order, each path at most once;
 // their parents need not be there.
-func (w *ScanWriter) Add(l Local, e *Entry, f ScanFlag) error {
+func (w *ScanWriter) Add(se *ScanEntry) error {
 	if w.err != nil {
 		return w.err
 	}
+	l, e, f := &se.Local, &se.Entry, se.Flags
 	validate := e.Validate
 	if e.Gone != Here {
 		validate = e.validateTombstone
@@ -135,6 +137,7 @@ func (w *ScanWriter) Add(l Local, e *Entry, f ScanFlag) error {
 		w.block.Uvarint(l.Ino)
 		encodeTime(&w.block, l.CTime)
 		w.block.Uvarint(l.Nlink)
+		w.block.Uvarint(se.Since)
 		EncodeEntry(&w.block, e)
 	}
 	w.last = position{path: e.Path, known: true}
@@ -273,7 +276,7 @@ func (r *ScanReader) read() error {
 	if e.Local.CTime, err = decodeTime(in); err != nil {
 		return err
 	}
-	e.Local.Nlink = in.Uvarint()
+	e.Local.Nlink, e.Since = in.Uvarint(), in.Uvarint()
 	if err := decodeEntry(in, &e.Entry, &r.owners); err != nil {
 		return err
 	}
@@ -290,7 +293,7 @@ func (r *ScanReader) readTombstone(gone Gone) error {
 	if size > MaxSize || e.Flags != 0 {
 		return fmt.Errorf("%w: tombstone of size %d, flags %#x", ErrEntry, size, e.Flags)
 	}
-	e.Local = Local{}
+	e.Local, e.Since = Local{}, 0
 	e.Entry = Entry{Path: path, Kind: kind, Gone: gone, Size: int64(size), Content: content, Carried: carried}
 	if err := e.Entry.validateTombstone(); err != nil {
 		return err

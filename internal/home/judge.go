@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waterlock/index"
+	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
@@ -21,6 +22,7 @@ type judge struct {
 	ship   *shipment                   // that carried it
 	known  bool                        // the vault has acknowledged that shipment, so it knows the snapshot
 	listed map[snapshot.StreamRef]bool // stream chunks that a snapshot names of which the vault said that it arrived
+	newest *shipment                   // that carried that snapshot; nil: it is not known at home
 	last   listing                     // what is known of it
 }
 
@@ -62,6 +64,9 @@ func (b *books) newJudge(tree string, number uint64, rep report.Reporter) (*judg
 			continue
 		}
 		if arrived {
+			if !b.lacksLists() {
+				j.newest = sh
+			}
 			for _, ref := range record.Chunks {
 				j.listed[ref] = true
 			}
@@ -71,6 +76,11 @@ func (b *books) newJudge(tree string, number uint64, rep report.Reporter) (*judg
 		}
 	}
 	return j, nil
+}
+
+// lacksLists tells whether the vault asks for stream chunks: then it may have found out since that one is damaged.
+func (b *books) lacksLists() bool {
+	return slices.ContainsFunc(b.receipt.Wants, func(w courier.Want) bool { return w.Kind == chunk.Stream })
 }
 
 // of judges an entry as it is on the disk; prev is what the last scan has at its path.
@@ -93,7 +103,7 @@ func (j *judge) of(n *snapshot.Node, prev *snapshot.ScanEntry) (verdict, error) 
 	if err != nil || v.standing != IsHeld {
 		return v, err
 	}
-	return j.list(&prev.Entry, v)
+	return j.list(prev, v)
 }
 
 // content judges the chunks of a file. What has none is as good as held.
@@ -140,18 +150,22 @@ func addDrive(drives []string, sh *shipment) []string {
 	return append(drives, name)
 }
 
-// list judges the part of the list of files that names an entry whose content is held: it must be held, too, and a
-// snapshot must name it of which the vault knows.
-func (j *judge) list(e *snapshot.Entry, v verdict) (verdict, error) {
+// list judges the part of the list of files that names an entry whose content is held. The part must be
+// held, and a snapshot must name it of which the vault knows; or the entry is as it was in the newest snapshot of which the vault
+// said that it arrived, whatever its neighbours in the list became since.
+func (j *judge) list(prev *snapshot.ScanEntry, v verdict) (verdict, error) {
 	if j.tree == nil {
 		return verdict{standing: IsPending, why: "home no longer has the record of the snapshot that names it"}, nil
 	}
-	if err := j.find(e.Path); err != nil {
+	if err := j.find(prev.Entry.Path); err != nil {
 		return v, err
 	}
 	switch {
 	case j.last.held:
 		v.listed = j.b.times[j.last.receipt]
+		return v, nil
+	case j.newest != nil && prev.Since != 0 && prev.Since <= j.newest.number:
+		v.listed = j.b.receipt.Time
 		return v, nil
 	case j.ship.counts():
 		v.standing, v.drives, v.why = IsAboard, addDrive(nil, j.ship), "the list of files that names it"

@@ -100,7 +100,7 @@ func (r *run) newScan(t *treeState, number uint64) (*scan, error) {
 	return s, nil
 }
 
-func (s *scan) add(e *snapshot.ScanEntry) error { return s.w.Add(e.Local, &e.Entry, e.Flags) }
+func (s *scan) add(e *snapshot.ScanEntry) error { return s.w.Add(e) }
 
 func (s *scan) close() error {
 	err := errors.Join(s.w.Close(), s.buf.Flush())

@@ -46,7 +46,7 @@ func createSpool(state disk.FS, name string, tree string, generation uint64) (*s
 func (s *spool) add(e *snapshot.ScanEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.w.Add(e.Local, &e.Entry, e.Flags)
+	return s.w.Add(e)
 }
 
 // flush hands all entries to the file, so that they are there after the process was killed.

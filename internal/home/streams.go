@@ -53,6 +53,9 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 	}
 	add := func(e *snapshot.ScanEntry) error {
 		r.tally(&e.Entry)
+		if e.Since == 0 && e.Entry.Gone == snapshot.Here {
+			e.Since = number
+		}
 		return errors.Join(stream.Add(&e.Entry), sc.add(e))
 	}
 	if t.root == nil { // gone on purpose: an empty tree, which is not the same as no entries at all
@@ -124,6 +127,9 @@ func (r *run) mergeSpool(t *treeState, fn func(*snapshot.ScanEntry) error) error
 		}
 		if err := r.settle(e, prev, trusted); err != nil {
 			return err
+		}
+		if prev = present(prev); prev != nil && prev.Entry.Pending == e.Entry.Pending && prev.Entry.Same(&e.Entry) {
+			e.Since = prev.Since
 		}
 		return fn(e)
 	})

@@ -98,6 +98,34 @@ func TestWhatTheVaultHasMayBeDeleted(t *testing.T) {
 	}
 }
 
+// A file that did not change may be deleted although its neighbour did, and with it the part of the list that names both,
+// and the drive with that is still out.
+func TestAChangedNeighbourChangesNothing(t *testing.T) {
+	w, v := settled(t)
+	w.write("d/f2", 31_000, 99)
+	w.write("d/new", 1_000, 98)
+	settleClock()
+	w.newDrive("out")
+	w.pack()
+	for name, want := range map[string]Standing{"d/f1": IsHeld, "d/f2": IsAboard, "d/new": IsAboard} {
+		if s := w.standing(name); s != want {
+			t.Errorf("%s: %s, want %s", name, s, want)
+		}
+	}
+	must(t, os.Chmod(w.path("d/f1"), 0o600)) // now its own entry is on that drive
+	settleClock()
+	w.pack()
+	if s := w.standing("d/f1"); s != IsAboard {
+		t.Error("a file with another mode:", s)
+	}
+	v.take(w.drive)
+	v.receipt(w.drive)
+	w.takeReceipt()
+	if r := w.where("")[0]; !r.MayDelete {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Whatever is not exactly what the vault has is not to be deleted.
 func TestNothingElseMayBeDeleted(t *testing.T) {
 	for name, c := range map[string]struct {
