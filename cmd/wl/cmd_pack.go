@@ -169,6 +169,9 @@ func tellPacked(s *session, r home.PackResult) {
 	case !r.Incomplete():
 		s.Info("Nothing is left for the next trip.")
 	}
+	if r.Interrupted {
+		s.Info("You stopped it: what is packed stays packed. To go on with the rest, on this drive or another: wl pack")
+	}
 	if r.ReadBack == "warm" {
 		s.Info("The drive was read back, but perhaps from a cache: unplug it, plug it in again, and run wl verify --drive to be sure.")
 	} else {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -72,6 +74,9 @@ func (s *session) unpack(o vault.UnpackOptions) error {
 	defer ctrlC.Release()
 	o.Confirm = s.confirm(s.e.in, ctrlC.Stop)
 	r, err := vault.Unpack(ctx, o)
+	if err != nil && ctrlC.Interrupted() && errors.Is(err, context.Canceled) {
+		return exit.Errorf(exit.Interrupted, "stopped before the end: each file in the mirror is an old or a new one, whole, but there is no new receipt. Run wl unpack again before the drive goes home")
+	}
 	if err != nil {
 		return stoppedBy(ctrlC, err)
 	}
@@ -122,6 +127,9 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	}
 	if r.Unseen > 0 {
 		s.Info("Left as it was, because home could not read it: %s.", report.Count(r.Unseen, "entry"))
+	}
+	for _, t := range r.Stopped {
+		s.Info("This tree stood still at home and was left as it was: %s", t)
 	}
 	switch {
 	case r.Behind > 0 && r.Waiting == r.Behind:

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
@@ -142,6 +144,7 @@ func (k *console) newBar() *progressbar.ProgressBar {
 	return progressbar.NewOptions64(most,
 		progressbar.OptionSetWriter(k.err),
 		progressbar.OptionSetWidth(barWidth),
+		progressbar.OptionUseANSICodes(runtime.GOOS != "windows"), // they take away a ^C that stands behind the bar, too
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionShowDescriptionAtLineEnd(),
@@ -152,17 +155,70 @@ func (k *console) newBar() *progressbar.ProgressBar {
 
 // fit cuts the words beside the bar to what the terminal has room for.
 func (k *console) fit(text string) string {
-	width := 80
-	if f, ok := k.err.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			width = w
-		}
+	width := widthOf(k.err)
+	if width == 0 {
+		width = 80
 	}
 	room := max(width-barWidth-10, 10)
 	if r := []rune(text); len(r) > room {
 		return string(r[:room])
 	}
 	return text
+}
+
+// widthOf is how many letters a line of a terminal holds; 0 where w is none.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return max(width, 0)
+}
+
+// wrapped breaks the lines of a text between words where w is a terminal too
+// narrow for them.
+func wrapped(w io.Writer, text string) string {
+	width := widthOf(w)
+	if width == 0 {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = wrapLine(line, width)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// wrapLine breaks a line between words. What follows is indented by two more
+// than the line is; a word that is too long for a line has one of its own.
+func wrapLine(line string, width int) string {
+	if utf8.RuneCountInString(line) <= width {
+		return line
+	}
+	words := strings.TrimLeft(line, " ")
+	indent := line[:len(line)-len(words)]
+	var b strings.Builder
+	b.WriteString(indent)
+	at := len(indent)
+	for i, word := range strings.Split(words, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > width:
+			b.WriteString("\n" + indent + "  ")
+			at = len(indent) + 2
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
 }
 
 // progress is the progress as an object.
@@ -239,7 +295,7 @@ func (k *console) note(text string) {
 		k.lines.write("status", "", noteForm{textOf(text)})
 		return
 	}
-	k.print(k.err, "wl: "+text)
+	k.print(k.err, wrapped(k.err, "wl: "+text))
 }
 
 // Summary is what the command did, for --json; see json.go. It is written by
@@ -308,7 +364,7 @@ func (k *console) Problem(path string, err error) {
 		k.lines.write("error", "", errorOf(p))
 		return
 	}
-	k.print(k.err, "wl: problem: "+p.String())
+	k.print(k.err, wrapped(k.err, "wl: problem: "+p.String()))
 }
 
 // Warn prints a warning.
@@ -323,11 +379,12 @@ func (k *console) Warn(format string, a ...any) {
 // Info prints a result, for people.
 func (k *console) Info(format string, a ...any) {
 	if !k.quiet && k.lines == nil {
-		k.say(k.out, fmt.Sprintf(format, a...))
+		k.say(k.out, wrapped(k.out, fmt.Sprintf(format, a...)))
 	}
 }
 
-// Answer prints what the user asked for, for people, even with --quiet.
+// Answer prints what the user asked for, for people, even with --quiet. Its
+// lines stay as they are, however long.
 func (k *console) Answer(format string, a ...any) {
 	if k.lines == nil {
 		k.say(k.out, fmt.Sprintf(format, a...))
@@ -384,7 +441,7 @@ func (k *console) Close() {
 		}
 		fmt.Fprintln(k.err, "wl: "+head)
 		for _, p := range k.problems {
-			fmt.Fprintln(k.err, report.Line("wl:   "+p.String()))
+			fmt.Fprintln(k.err, report.Line(wrapped(k.err, "wl:   "+p.String())))
 		}
 	}
 	k.mu.Unlock()
@@ -435,19 +492,31 @@ func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
 	}
 }
 
-// choose returns the question with several answers to a person at a terminal.
-// Each may be shortened to its beginning; anything else, and a closed stop
-// channel, is no answer.
+// choose returns the question with several answers to a person at a terminal,
+// a line each. Each may be shortened to its beginning; what is none of them is
+// asked about once more. An empty line and a closed stop channel are no answer.
 func (k *console) choose(in *os.File, stop <-chan struct{}) report.Choose {
-	return func(question string, answers []string) (answer string, asked bool) {
+	return func(question string, answers []report.Answer) (word string, asked bool) {
 		if !k.someone(in) {
 			return "", false
 		}
-		line := k.ask(in, stop, question+" ["+strings.Join(answers, "/")+"]")
+		var words []string
 		for _, a := range answers {
-			if line != "" && strings.HasPrefix(a, line) {
-				return a, true
+			words = append(words, a.Word)
+			question += fmt.Sprintf("\n  %-10s %s", a.Word, a.Means)
+		}
+		short := "Your answer [" + strings.Join(words, "/") + "]:"
+		line := k.ask(in, stop, question+"\n"+short)
+		for range 3 {
+			if line == "" {
+				break
 			}
+			for _, w := range words {
+				if strings.HasPrefix(w, line) {
+					return w, true
+				}
+			}
+			line = k.ask(in, stop, short)
 		}
 		return "", false
 	}
@@ -468,7 +537,7 @@ func (k *console) ask(in *os.File, stop <-chan struct{}, question string) string
 	}
 	phase := k.phase
 	k.phase, k.asking = "", true // no progress over the question
-	fmt.Fprintf(k.err, "%s ", report.Line(question))
+	fmt.Fprintf(k.err, "%s ", report.Line(wrapped(k.err, question)))
 	k.mu.Unlock()
 	defer func() {
 		k.mu.Lock()

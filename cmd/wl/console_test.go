@@ -128,3 +128,24 @@ func TestShowIsSafeFromManyGoroutines(t *testing.T) {
 	}
 	k.Close()
 }
+
+func TestLinesAreBrokenBetweenWords(t *testing.T) {
+	for _, c := range []struct {
+		width      int
+		line, want string
+	}{
+		{20, "short", "short"},
+		{20, "exactly twenty wide.", "exactly twenty wide."},
+		{20, "one more than twenty.", "one more than\n  twenty."},
+		{12, "  a list of some words", "  a list of\n    some\n    words"},
+		{8, "see /a/very/long/path/indeed or not", "see\n  /a/very/long/path/indeed\n  or not"},
+		{10, "ñandú ñandú ñandú", "ñandú\n  ñandú\n  ñandú"},
+	} {
+		if got := wrapLine(c.line, c.width); got != c.want {
+			t.Errorf("%d: %q became %q, want %q", c.width, c.line, got, c.want)
+		}
+	}
+	if got := wrapped(new(bytes.Buffer), strings.Repeat("word ", 100)); strings.Contains(got, "\n") {
+		t.Errorf("broken where there is no terminal: %q", got)
+	}
+}

@@ -35,7 +35,7 @@ func catchInterrupts(k *console, text string, first func()) *interrupts {
 		}
 		select {
 		case <-i.signal:
-			k.exit(exit.Interrupted, "stopped")
+			k.exit(exit.Interrupted, "stopped at once: nothing is broken; run it again, and it goes on from what is there")
 		case <-i.done:
 		}
 	}()

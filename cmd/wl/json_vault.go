@@ -47,6 +47,7 @@ type unpackForm struct {
 	Room            roomForm  `json:"room"`
 	Pending         int64     `json:"pending"`
 	Unseen          int64     `json:"unseen"`
+	Stopped         []string  `json:"stopped"`
 	NotKept         int64     `json:"not_kept"`
 	GoneFiles       int64     `json:"gone_files"`
 	GoneBytes       int64     `json:"gone_bytes"`
@@ -82,7 +83,7 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		BehindFiles: r.Behind, BehindBytes: r.BehindBytes, WaitingFiles: r.Waiting,
 		GrowingFiles: r.Growing, GrowingBytes: r.GrowingBytes, GrowingTotal: r.GrowingTotal, GrownBytes: r.GrownBytes,
 		Room:    roomOf(r.Room),
-		Pending: r.Pending, Unseen: r.Unseen, NotKept: r.NotKept,
+		Pending: r.Pending, Unseen: r.Unseen, Stopped: listOf(r.Stopped, textOf), NotKept: r.NotKept,
 		GoneFiles: r.Gone, GoneBytes: r.GoneBytes, ConfirmedFiles: r.Confirmed, ConfirmedBytes: r.ConfirmedBytes,
 		StaysFiles: r.Stays, StaysBytes: r.StaysBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"waterlock/internal/exit"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -114,8 +115,8 @@ func TestNewlyExcludedIsNoDeletion(t *testing.T) {
 	}
 	// Asked about once, apart from what is gone.
 	questions := 0
-	w.opts.Choose = func(q string, answers []string) (string, bool) {
-		if questions++; !strings.Contains(q, "1 file gone") {
+	w.opts.Choose = func(q string, answers []report.Answer) (string, bool) {
+		if questions++; !strings.Contains(q, "gone at home (1 file)") {
 			t.Error(q)
 		}
 		return "keep", true
@@ -147,7 +148,7 @@ func TestNewlyExcludedFollowsItsSetting(t *testing.T) {
 	wantTombs(t, v)
 	w, v = goneWorld(t)
 	w.cfg.Trees[0].Exclude = []string{"stays/", "*.log"}
-	w.opts.Choose = func(q string, answers []string) (string, bool) { return "propagate", strings.Contains(q, "excluded") }
+	w.opts.Choose = func(q string, answers []report.Answer) (string, bool) { return "propagate", strings.Contains(q, "excluded") }
 	w.packed(v)
 	wantTombs(t, v)
 }

@@ -2,13 +2,13 @@ package home
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 
 	"waterlock/internal/disk"
 	"waterlock/internal/exclude"
 	"waterlock/internal/exit"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -211,15 +211,20 @@ func (r *run) decideGone() error {
 		return nil
 	}
 	if r.answers.vanished == AnswerAsk && vanished.open.Files > 0 && r.o.Choose != nil {
-		answer, asked := r.o.Choose(fmt.Sprintf("What is the vault to do with the %s gone at home: propagate (take them out of its mirror; older snapshots keep them), keep, or decide later?",
-			files(vanished.open.Files)), []string{string(AnswerPropagate), string(AnswerKeep), "later"})
+		answer, asked := r.o.Choose("What is the vault to do with what is gone at home ("+files(vanished.open.Files)+")?", []report.Answer{
+			{Word: string(AnswerPropagate), Means: "take it out of its mirror; older snapshots keep it"},
+			{Word: string(AnswerKeep), Means: "leave it in its mirror"},
+			{Word: "later", Means: "decide nothing now: this is asked again with the next pack"},
+		})
 		if a, err := ParseAnswer(answer); asked && err == nil {
 			r.answers.vanished, r.answers.asked = a, true
 		}
 	}
 	if r.answers.excluded == AnswerAsk && excluded.open.Files > 0 && r.o.Choose != nil {
-		answer, asked := r.o.Choose(fmt.Sprintf("%s newly excluded stay in the vault's mirror as they are: keep them there, or propagate (take them out; older snapshots keep them)?",
-			files(excluded.open.Files)), []string{string(AnswerKeep), string(AnswerPropagate)})
+		answer, asked := r.o.Choose("What is the vault to do with what is newly excluded ("+files(excluded.open.Files)+")?", []report.Answer{
+			{Word: string(AnswerKeep), Means: "leave it in its mirror, as it is now"},
+			{Word: string(AnswerPropagate), Means: "take it out of its mirror; older snapshots keep it"},
+		})
 		if a, err := ParseAnswer(answer); asked && err == nil {
 			r.answers.excluded, r.answers.askedExcluded = a, true
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"waterlock/internal/disk"
+	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
@@ -83,9 +84,9 @@ func (w *world) packed(v *vault) PackResult {
 }
 
 func TestWhatIsGoneIsDecidedAtHome(t *testing.T) {
-	choose := func(answer string) func(string, []string) (string, bool) {
-		return func(q string, answers []string) (string, bool) {
-			if !slices.Contains(answers, answer) || !strings.Contains(q, "6 files") {
+	choose := func(answer string) func(string, []report.Answer) (string, bool) {
+		return func(q string, answers []report.Answer) (string, bool) {
+			if !slices.ContainsFunc(answers, func(a report.Answer) bool { return a.Word == answer }) || !strings.Contains(q, "6 files") {
 				panic(q)
 			}
 			return answer, true
@@ -98,7 +99,7 @@ func TestWhatIsGoneIsDecidedAtHome(t *testing.T) {
 		"nobody to ask": {func(w *world) {}, []string{"d undecided", "e undecided", "logs undecided"}},
 		"later": {func(w *world) { w.opts.Choose = choose("later") },
 			[]string{"d undecided", "e undecided", "logs undecided"}},
-		"no answer": {func(w *world) { w.opts.Choose = func(string, []string) (string, bool) { return "", false } },
+		"no answer": {func(w *world) { w.opts.Choose = func(string, []report.Answer) (string, bool) { return "", false } },
 			[]string{"d undecided", "e undecided", "logs undecided"}},
 		"a person says propagate": {func(w *world) { w.opts.Choose = choose("propagate") }, nil},
 		"a person says keep":      {func(w *world) { w.opts.Choose = choose("keep") }, []string{"d kept", "e kept", "logs kept"}},
@@ -149,7 +150,7 @@ func TestWhatIsGoneIsDecidedAtHome(t *testing.T) {
 func TestAnAnswerCoversWhatWasShown(t *testing.T) {
 	w, v := goneWorld(t)
 	w.remove("d")
-	w.opts.Choose = func(string, []string) (string, bool) {
+	w.opts.Choose = func(string, []report.Answer) (string, bool) {
 		w.remove("e")
 		return "propagate", true
 	}
@@ -158,7 +159,7 @@ func TestAnAnswerCoversWhatWasShown(t *testing.T) {
 
 	w, v = goneWorld(t)
 	w.remove("d")
-	w.opts.Choose = func(string, []string) (string, bool) {
+	w.opts.Choose = func(string, []report.Answer) (string, bool) {
 		w.remove("e")
 		return "keep", true
 	}

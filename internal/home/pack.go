@@ -186,13 +186,24 @@ func (r *run) takeReceipt() error {
 	}
 	if number > 0 {
 		r.res.Receipts = append(r.res.Receipts, number)
-		r.rep.Info("Receipt %d of vault %s was on the drive: newest snapshot arrived is %d, %s wanted.", number, report.Name(r.books.receipt.VaultName),
-			r.books.receipt.NewestArrived, report.Count(int64(len(r.books.receipt.Wants)), "chunk"))
+		r.tellReceipt(number)
 	}
 	if f, b := r.fleet.newest, r.books.receipt; b != nil && (f == nil && b.HighestSnapshot > 0 || f != nil && b.HighestSnapshot > f.Snapshot.Number) {
 		r.rep.Warn("the vault knows snapshot %d, which home does not: home was rolled back; it goes on above that number", b.HighestSnapshot)
 	}
 	return nil
+}
+
+func (r *run) tellReceipt(number uint64) {
+	receipt := r.books.receipt
+	arrived, wants := "no snapshot has arrived there in full yet", "nothing is asked for"
+	if n := receipt.NewestArrived; n > 0 {
+		arrived = fmt.Sprintf("snapshot %d has arrived there", n)
+	}
+	if n := int64(len(receipt.Wants)); n > 0 {
+		wants = report.Count(n, "chunk") + " asked for again"
+	}
+	r.rep.Info("Receipt %d of vault %s was on the drive: %s, %s.", number, report.Name(receipt.VaultName), arrived, wants)
 }
 
 // loadTrees looks up what is known of each tree.

@@ -36,9 +36,13 @@ type Reporter interface {
 // ask; then yes is false too.
 type Confirm func(question string) (yes bool, asked bool)
 
-// Choose asks a question that has several answers and returns one of them.
-// asked is false where there is nobody to ask, or where there came no answer.
-type Choose func(question string, answers []string) (answer string, asked bool)
+// Choose asks a question that has several answers and returns the word of one
+// of them. asked is false where there is nobody to ask, or where there came no
+// answer.
+type Choose func(question string, answers []Answer) (word string, asked bool)
+
+// Answer is a word to answer with, and what it means.
+type Answer struct{ Word, Means string }
 
 // Discard is a Reporter that says nothing.
 var Discard Reporter = discard{}

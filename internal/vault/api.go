@@ -66,7 +66,7 @@ type UnpackResult struct {
 	Snapshot        uint64    // newest snapshot known now; 0 = none
 	SnapshotTime    time.Time //
 	SnapshotArrived bool      // every chunk it names is in the vault
-	SnapshotWhole   bool      // arrived, and nothing in it is pending or unseen
+	SnapshotWhole   bool      // arrived, no tree stood still, and nothing in it is pending or unseen
 
 	Written      int64 // files written or replaced in the mirror
 	WrittenBytes int64 // their content
@@ -75,14 +75,15 @@ type UnpackResult struct {
 	Others       int64 // symlinks, pipes, new directories
 	Behind       int64 // files whose old version (or none) stays, because chunks are lacking
 	BehindBytes  int64
-	Growing      int64 // files that do not come on one drive: they grow beside the mirror until they are whole
-	GrowingBytes int64 // what they have so far
-	GrowingTotal int64 // what they will have
-	GrownBytes   int64 // of what they have, written in this run
-	Pending      int64 // entries whose new content is still at home
-	Unseen       int64 // entries that home could not read
-	Waiting      int64 // of these, files that wait for chunks on a drive still out
-	NotKept      int64 // special files that a mirror does not make
+	Growing      int64    // files that do not come on one drive: they grow beside the mirror until they are whole
+	GrowingBytes int64    // what they have so far
+	GrowingTotal int64    // what they will have
+	GrownBytes   int64    // of what they have, written in this run
+	Pending      int64    // entries whose new content is still at home
+	Unseen       int64    // entries that home could not read
+	Stopped      []string // trees that stood still in the newest snapshot, "tree: reason"
+	Waiting      int64    // of these, files that wait for chunks on a drive still out
+	NotKept      int64    // special files that a mirror does not make
 
 	Gone           int64 // files in the mirror that the newest snapshot has no longer, those that stay not counted
 	GoneBytes      int64

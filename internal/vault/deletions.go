@@ -81,19 +81,7 @@ func (u *unpacking) deletionsHeld() string {
 	if u.o.Confirm == nil {
 		return nobody
 	}
-	what := fmt.Sprintf("%s (%s)", count(u.result.Gone, "file", "files"), report.Size(u.result.GoneBytes))
-	if u.goneDirs > 0 {
-		what += fmt.Sprintf(" and %s", count(u.goneDirs, "directory", "directories"))
-	}
-	what += " gone at home"
-	switch u.result.Confirmed {
-	case u.result.Gone:
-	case 0:
-		what += " (none of them confirmed there)"
-	default:
-		what += fmt.Sprintf(" (%d of them, %s, confirmed there)", u.result.Confirmed, report.Size(u.result.ConfirmedBytes))
-	}
-	yes, asked := u.o.Confirm(what + " are still in the mirror" + u.goneExamples() + ". Take them out of it? They stay in the older snapshots.")
+	yes, asked := u.o.Confirm(u.goneQuestion())
 	switch {
 	case !asked:
 		return nobody
@@ -106,16 +94,31 @@ func (u *unpacking) deletionsHeld() string {
 // namesInQuestion is how many of the files that are gone the question names.
 const namesInQuestion = 3
 
-// goneExamples names the first of the files that are gone.
-func (u *unpacking) goneExamples() string {
-	if len(u.goneNames) == 0 {
-		return ""
+// goneQuestion says what is gone, a line each of the first files, and asks.
+func (u *unpacking) goneQuestion() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Gone at home, and still in the mirror: %s, %s", report.Count(u.result.Gone, "file"), report.Size(u.result.GoneBytes))
+	if u.goneDirs > 0 {
+		fmt.Fprintf(&b, ", and %s", report.Count(u.goneDirs, "directory"))
 	}
-	names := ": " + strings.Join(u.goneNames, ", ")
-	if more := u.result.Gone - int64(len(u.goneNames)); more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
+	b.WriteString(".\n")
+	for _, name := range u.goneNames {
+		b.WriteString("  " + name + "\n")
 	}
-	return names
+	if more := u.result.Gone - int64(len(u.goneNames)); more > 0 && len(u.goneNames) > 0 {
+		fmt.Fprintf(&b, "  and %s\n", report.Count(more, "more file"))
+	}
+	switch u.result.Confirmed {
+	case u.result.Gone:
+		b.WriteString("Home says that this is right.\n")
+	case 0:
+		b.WriteString("Home has not said yet whether this is right.\n")
+	default:
+		fmt.Fprintf(&b, "Home says of %s (%s) that this is right, and has said nothing yet of the rest.\n",
+			report.Count(u.result.Confirmed, "file"), report.Size(u.result.ConfirmedBytes))
+	}
+	b.WriteString("Take them out of the mirror? Older snapshots keep them.")
+	return b.String()
 }
 
 func count(n int64, one, many string) string {

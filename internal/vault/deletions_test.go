@@ -65,7 +65,7 @@ func TestDeletionsFollowThePolicy(t *testing.T) {
 				t.Errorf("question: %q", question)
 			}
 			if question != "" && (!strings.Contains(question, "3 files") || !strings.Contains(question, "7.8 KiB") ||
-				!strings.Contains(question, "mirror: docs/dir/a, docs/dir/b, docs/goes. Take")) {
+				!strings.Contains(question, "\n  docs/dir/a\n  docs/dir/b\n  docs/goes\nHome says that this is right.\nTake them out")) {
 				t.Errorf("the question does not show count, size and names: %q", question)
 			}
 			if !strings.Contains(r.DeletionsNoted, c.note) || (c.note == "") != (r.DeletionsNoted == "") {

@@ -88,7 +88,7 @@ func TestDeletionsFollowTheWordOfHome(t *testing.T) {
 			if got := w.mirrored(gonePaths); got != c.left {
 				t.Errorf("in the mirror are %q, want %q", got, c.left)
 			}
-			if c.policy == DeletionsAsk && !strings.Contains(question, "3 of them") {
+			if c.policy == DeletionsAsk && !strings.Contains(question, "and 3 more files\nHome says of 3 files (2.9 KiB)") {
 				t.Errorf("%q", question)
 			}
 			if (r.DeletionsNoted == "") != (r.Deleted == r.Gone) {

@@ -223,6 +223,11 @@ func (u *unpacking) summary(ctx context.Context) error {
 		a := u.arrivals.of(u.newest)
 		u.result.SnapshotArrived = a.arrived
 		u.result.SnapshotWhole = a.arrived && u.newest.Snapshot.Whole()
+		for i := range u.newest.Snapshot.Trees {
+			if s := stoppedText(&u.newest.Snapshot.Trees[i]); s != "" {
+				u.result.Stopped = append(u.result.Stopped, s)
+			}
+		}
 	}
 	space, err := u.v.store.Space(ctx)
 	if err != nil {
