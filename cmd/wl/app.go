@@ -69,7 +69,7 @@ func (e *env) fail(err error) {
 		lines{e.out}.write("exit_error", "", exitErrorOf(code, err.Error()))
 	case !reported:
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(e.err, "wl: %s\n", report.Line(strings.TrimRight(line, "\n")))
+			fmt.Fprintln(e.err, report.Line(wrapped(e.err, "wl: "+strings.TrimRight(line, "\n"))))
 		}
 	}
 }

@@ -214,7 +214,7 @@ func (r *run) decideGone() error {
 		answer, asked := r.o.Choose("What is the vault to do with what is gone at home ("+files(vanished.open.Files)+")?", []report.Answer{
 			{Word: string(AnswerPropagate), Means: "take it out of its mirror; older snapshots keep it"},
 			{Word: string(AnswerKeep), Means: "leave it in its mirror"},
-			{Word: "later", Means: "decide nothing now: this is asked again with the next pack"},
+			{Word: "later", Means: "decide nothing now: the next pack asks again (or just press Enter)"},
 		})
 		if a, err := ParseAnswer(answer); asked && err == nil {
 			r.answers.vanished, r.answers.asked = a, true
