@@ -148,7 +148,9 @@ func TestNewlyExcludedFollowsItsSetting(t *testing.T) {
 	wantTombs(t, v)
 	w, v = goneWorld(t)
 	w.cfg.Trees[0].Exclude = []string{"stays/", "*.log"}
-	w.opts.Choose = func(q string, answers []report.Answer) (string, bool) { return "propagate", strings.Contains(q, "excluded") }
+	w.opts.Choose = func(q string, answers []report.Answer) (string, bool) {
+		return "propagate", strings.Contains(q, "excluded")
+	}
 	w.packed(v)
 	wantTombs(t, v)
 }
