@@ -75,3 +75,41 @@ func HashFile(ctx context.Context, f disk.File, buf []byte) (sum chunk.ContentHa
 	}
 	return h.Sum(), nil
 }
+
+// MinHole is the shortest hole of a file that is kept as one: shorter ones are
+// read as the zeros they are.
+const MinHole = 256 << 10
+
+// DataFrom finds the next range of data at or behind off, with holes that are
+// too short taken into it. At the end of all data it returns the range [size,
+// size). Content is cut range by range: who cuts at other ranges gets other
+// chunks.
+func DataFrom(f disk.File, off, size int64) (start, end int64, err error) {
+	start, end, err = f.Data(off)
+	if errors.Is(err, io.EOF) || err == nil && start >= size {
+		if size-off < MinHole {
+			return off, size, nil
+		}
+		return size, size, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	if start-off < MinHole {
+		start = off
+	}
+	for end < size {
+		s, e, err := f.Data(end)
+		if errors.Is(err, io.EOF) {
+			s, e, err = size, size, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if s-end >= MinHole {
+			break
+		}
+		end = max(e, s)
+	}
+	return start, min(end, size), nil
+}

@@ -13,13 +13,9 @@ import (
 	"waterlock/snapshot"
 )
 
-const (
-	// minHole is the shortest hole that is kept as one: shorter ones are read as the zeros they are.
-	minHole = 256 << 10
-	// freshChange is how far apart two changes must be for the coarsest clock of a file system to tell them apart. A
-	// file that changed so shortly before it was read is read again next time.
-	freshChange = 10 * time.Millisecond
-)
+// freshChange is how far apart two changes must be for the coarsest clock of a file system to tell them apart. A file
+// that changed so shortly before it was read is read again next time.
+const freshChange = 10 * time.Millisecond
 
 // errCut ends the reading of a file that is not going to be carried in full.
 var errCut = errors.New("no more of this file is carried")
@@ -42,7 +38,7 @@ func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 		if err != nil {
 			return p.unseen(n, prev, err)
 		}
-		if try == 1 && before.Size > min(int64(p.r.params.Min), minHole) { // as it is now, not as it was listed
+		if try == 1 && before.Size > min(int64(p.r.params.Min), snapshot.MinHole) { // as it is now, not as it was listed
 			w.hasher = chunk.NewContentHasher()
 		}
 		size, err := p.content(f, before.Size, w)
@@ -112,9 +108,9 @@ func (p *pass) content(f disk.File, size int64, w *fileWork) (int64, error) {
 	at, holes := int64(0), int64(0)
 	for at < size {
 		start, end := at, size
-		if size > minHole {
+		if size > snapshot.MinHole {
 			var err error
-			if start, end, err = dataFrom(f, at, size); err != nil {
+			if start, end, err = snapshot.DataFrom(f, at, size); err != nil {
 				return 0, &readError{err}
 			}
 		}
@@ -140,38 +136,6 @@ func (p *pass) content(f disk.File, size int64, w *fileWork) (int64, error) {
 		}
 	}
 	return at, nil
-}
-
-// dataFrom finds the next range of data at or behind off, with holes that are too short taken into it. At the end of
-// all data it returns the range [size, size).
-func dataFrom(f disk.File, off, size int64) (start, end int64, err error) {
-	start, end, err = f.Data(off)
-	if errors.Is(err, io.EOF) || err == nil && start >= size {
-		if size-off < minHole {
-			return off, size, nil
-		}
-		return size, size, nil
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	if start-off < minHole {
-		start = off
-	}
-	for end < size {
-		s, e, err := f.Data(end)
-		if errors.Is(err, io.EOF) {
-			s, e, err = size, size, nil
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-		if s-end >= minHole {
-			break
-		}
-		end = max(e, s)
-	}
-	return start, min(end, size), nil
 }
 
 // data sends one range of data in chunks.

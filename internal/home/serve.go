@@ -203,7 +203,7 @@ func (s *server) at(f disk.File, x fileRange) (bool, error) {
 // through cuts a file as packing would, and carries what is asked for.
 func (s *server) through(f disk.File, n *snapshot.Node) error {
 	for at := int64(0); at < n.Entry.Size; {
-		start, end, err := dataFrom(f, at, n.Entry.Size)
+		start, end, err := snapshot.DataFrom(f, at, n.Entry.Size)
 		if err != nil || start >= n.Entry.Size {
 			return nil
 		}
