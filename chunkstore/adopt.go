@@ -206,6 +206,7 @@ func (b *Batch) displaceAdopted(v *volume, at *place, it *item) error {
 	if c := at.cont; c.Kind == index.Mirror && c.Tree == v.Tree && c.Name == it.act.path {
 		it.act.oldID = c.ID
 	}
+	it.adopted = true
 	return b.displaceForeign(v, at, it)
 }
 

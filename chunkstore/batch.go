@@ -38,6 +38,7 @@ type item struct {
 	// stopgap: not the version that grows for the path
 	stopgap bool
 	grown   *growth // the file that grew for the path is what is staged
+	adopted bool    // what moves to foreign was adopted
 	res     Result
 }
 

@@ -51,7 +51,9 @@ func (b *Batch) Commit(ctx context.Context) ([]Result, error) {
 	out := make([]Result, len(b.items))
 	for i, it := range b.items {
 		out[i] = it.res
-		if it.res.Err == nil && it.res.Foreign != "" {
+		if it.res.Err == nil && it.res.Foreign != "" && it.adopted {
+			b.s.report.Verbose("%s was here before and is not what home has: moved to %s", b.s.vols[it.res.Tree].name(it.res.Path), it.res.Foreign)
+		} else if it.res.Err == nil && it.res.Foreign != "" {
 			b.s.report.Warn("%s was written by somebody else: moved to %s",
 				b.s.vols[it.res.Tree].name(it.res.Path), it.res.Foreign)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -219,7 +220,7 @@ func (c *completion) argument(typed string) {
 }
 
 // kindOfValue offers what fits the word for a value: DIR, FILE, PATH, TREE,
-// TREE/PATH, DRIVE (label or id), A or B (snapshots), SHELL.
+// TREE=DIR, TREE/PATH, DRIVE (label or id), A or B (snapshots), SHELL.
 func (c *completion) kindOfValue(kind, typed string) {
 	switch {
 	case kind == "DIR":
@@ -234,6 +235,12 @@ func (c *completion) kindOfValue(kind, typed string) {
 		}
 	case kind == "A", kind == "B":
 		c.offer(typed, "latest", "the newest snapshot")
+	case kind == "TREE=DIR" && strings.Contains(typed, "="):
+		c.shell = ":dirs"
+	case kind == "TREE=DIR":
+		for _, t := range vault.RouteTrees(c.vaultPlace()) {
+			c.offer(typed, t+"=", "tree")
+		}
 	case kind == "TREE":
 		routes, _ := home.Routes(c.state)
 		for _, r := range routes {
@@ -263,15 +270,18 @@ func (c *completion) drives(typed string) {
 	}
 }
 
+// vaultPlace is the vault that the command line means, "" if none is.
+func (c *completion) vaultPlace() string {
+	if dir := cmp.Or(c.values["vault"], os.Getenv("WL_VAULT")); dir != "" {
+		return dir
+	}
+	dir, _ := machine.Load(c.state).OnlyVault()
+	return dir
+}
+
 // inMirror offers TREE/PATH by what lies in the mirror now, one level at a time.
 func (c *completion) inMirror(typed string) {
-	dir := c.values["vault"]
-	if dir == "" {
-		dir = os.Getenv("WL_VAULT")
-	}
-	if dir == "" {
-		dir, _ = machine.Load(c.state).OnlyVault()
-	}
+	dir := c.vaultPlace()
 	if dir == "" {
 		return
 	}

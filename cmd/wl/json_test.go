@@ -58,6 +58,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl pack", packSummary),
 	formOf("summary of wl plan", planSummary),
 	formOf("summary of wl vault init", vaultInitSummary),
+	formOf("summary of wl vault adopt", vaultAdoptSummary),
 	formOf("foreign", foreignItem),
 	formOf("summary of wl vault foreign", vaultForeignSummary),
 	formOf("summary of wl unpack", unpackSummary),

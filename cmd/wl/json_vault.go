@@ -23,6 +23,21 @@ func vaultInitSummary(r vault.InitResult) vaultInitForm {
 
 func treePlaceOf(t vault.TreePlace) treeForm { return treeForm{textOf(t.Tree), pathOf(t.Path)} }
 
+type vaultAdoptForm struct {
+	Trees       []treeForm `json:"trees"`
+	Files       int64      `json:"files"`
+	Bytes       int64      `json:"bytes"`
+	Links       int64      `json:"links"`
+	BeforeFiles int64      `json:"before_files"`
+	BeforeBytes int64      `json:"before_bytes"`
+	Others      int64      `json:"others"`
+	Failed      int64      `json:"failed"`
+}
+
+func vaultAdoptSummary(r vault.AdoptResult) vaultAdoptForm {
+	return vaultAdoptForm{listOf(r.Trees, treePlaceOf), r.Files, r.Bytes, r.Links, r.Before, r.BeforeBytes, r.Others, r.Failed}
+}
+
 type unpackForm struct {
 	Route           string    `json:"route"`
 	Shipments       int       `json:"shipments"`

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -26,6 +27,7 @@ type testHome struct {
 	t       testing.TB
 	route   courier.RouteInfo
 	trees   map[string]string // tree → directory
+	host    string            // "": one that this machine is not called
 	number  uint64
 	epoch   courier.Epoch
 	receipt uint64
@@ -230,7 +232,7 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 	}
 	data := h.newShipmentWriter(dir, chunk.Data, o.packSize)
 	meta := h.newShipmentWriter(dir, chunk.Stream, 0)
-	record := snapshot.Record{Number: h.number, Time: time.Now(), Host: "here"}
+	record := snapshot.Record{Number: h.number, Time: time.Now(), Host: cmp.Or(h.host, "here")}
 	for _, tree := range slices.Sorted(maps.Keys(h.trees)) {
 		if reason, stopped := o.stopped[tree]; stopped {
 			r := h.streams[tree]

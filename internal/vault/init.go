@@ -117,6 +117,9 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	if err != nil {
 		return InitResult{}, err
 	}
+	if err := keepJoined(root, route.commit); err != nil {
+		return InitResult{}, err
+	}
 	if err := disk.Put(root, settingsFile, text); err != nil {
 		return InitResult{}, err
 	}

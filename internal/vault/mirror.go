@@ -110,8 +110,8 @@ func (d *delivery) unknown(gap *snapshot.GapError) {
 
 // lockstep calls fn for every path of a tree that is in the newest snapshot (e) or in the mirror (row). Paths that lie in
 // a gap of the stream are passed over: nothing is known of them, nor of what lies in a directory that does, unless it is
-// named. A tree without its root is all gap. gone says of a path that is not in the snapshot what home says of it. onGap
-// may be nil.
+// named. A tree without its root is all gap. So is an adopted file that the snapshot does not have: it is somebody else's.
+// gone says of a path that is not in the snapshot what home says of it. onGap may be nil.
 func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
 	fn func(path string, e *snapshot.Entry, row *index.PathRow, gone snapshot.Gone) error, onGap func(*snapshot.GapError)) error {
 	stream := snapshot.NewStreamReader(tree, u.v.store)
@@ -139,7 +139,7 @@ func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
 					inGap = path
 				}
 				covered = covered || inGap != "" && snapshot.Under(path, inGap)
-				hidden := !rootSeen || covered && !named || inUnseen && snapshot.Under(path, unseenDir)
+				hidden := hasRow && r.row.Adopted || !rootSeen || covered && !named || inUnseen && snapshot.Under(path, unseenDir)
 				if hidden || !hasRow {
 					return nil
 				}

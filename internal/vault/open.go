@@ -69,6 +69,9 @@ func lockVault(path string) (*disk.Lock, error) {
 // openStore opens the vault's chunks: the last install batch is finished, and the catalog rebuilt where it cannot be
 // trusted.
 func (v *vault) openStore(ctx context.Context) error {
+	if err := v.treesBefore(); err != nil {
+		return err
+	}
 	vols, closers, err := volumes(v.root, v.settings, v.path, v.commits.trees, v.rep)
 	v.closers, v.vols = closers, vols
 	if err != nil {
@@ -96,9 +99,8 @@ func (v *vault) openStore(ctx context.Context) error {
 	return v.reviseWants(newest)
 }
 
-// close gives everything back, in the reverse order. The error is the catalog's: it will be rebuilt.
-func (v *vault) close() error {
-	var err error
+// closeStore closes the vault's chunks, to be opened anew. The error is the catalog's: it will be rebuilt.
+func (v *vault) closeStore() (err error) {
 	if v.store != nil {
 		err = v.store.Close()
 		v.store, v.cat = nil, nil
@@ -106,6 +108,13 @@ func (v *vault) close() error {
 	for _, c := range v.closers {
 		c.Close()
 	}
+	v.closers, v.vols = nil, nil
+	return err
+}
+
+// close gives everything back, in the reverse order. The error is that of closeStore.
+func (v *vault) close() error {
+	err := v.closeStore()
 	if v.root != nil {
 		v.root.Close()
 	}

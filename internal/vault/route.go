@@ -14,6 +14,7 @@ import (
 type broughtRoute struct {
 	info    courier.RouteInfo
 	trees   []string // of the newest snapshot
+	commit  []byte   // verbatim
 	highest uint64   // basis: the newest receipt that any of its commits knew
 }
 
@@ -30,6 +31,7 @@ func routesOn(d *courier.Drive, rep report.Reporter) ([]broughtRoute, error) {
 			return nil, err
 		}
 		var newest *courier.Commit
+		var verbatim []byte
 		var highest uint64
 		for _, s := range shipments {
 			for _, problem := range s.Problems {
@@ -42,14 +44,14 @@ func routesOn(d *courier.Drive, rep report.Reporter) ([]broughtRoute, error) {
 				}
 				highest = max(highest, c.Basis.Receipt)
 				if newest == nil || c.Snapshot.Number > newest.Snapshot.Number {
-					newest = c
+					newest, verbatim = c, found.Bytes
 				}
 			}
 		}
 		if newest == nil {
 			continue
 		}
-		r := broughtRoute{info: newest.Route, highest: highest}
+		r := broughtRoute{info: newest.Route, highest: highest, commit: verbatim}
 		for _, t := range newest.Snapshot.Trees {
 			r.trees = append(r.trees, t.Name)
 		}
