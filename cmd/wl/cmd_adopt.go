@@ -67,9 +67,11 @@ func tellAdopted(s *session, r vault.AdoptResult) {
 	for _, t := range r.Trees {
 		s.Info("%s is the place of tree %s.", report.Name(t.Path), report.Name(t.Tree))
 	}
-	s.Info("Read and recorded: %s, %s. Nothing was copied.", files(r.Files), report.Size(r.Bytes))
+	if r.Files > 0 || r.Before == 0 {
+		s.Info("Read and recorded: %s, %s. Nothing was copied.", files(r.Files), report.Size(r.Bytes))
+	}
 	if r.Links > 0 {
-		s.Info("Of these, %s are further names of a file that was read.", report.Count(r.Links, "name"))
+		s.Info("Not read again: %s, further names of files that were.", files(r.Links))
 	}
 	if r.Before > 0 {
 		s.Info("Recorded before: %s, %s.", files(r.Before), report.Size(r.BeforeBytes))

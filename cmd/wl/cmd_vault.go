@@ -69,6 +69,7 @@ func vaultInitCommand(e *env) *cli.Command {
 			}
 			s.Info("Its settings: %s", report.Name(filepath.Join(r.Path, ".wl", "vault.toml")))
 			s.Info("Next: wl unpack")
+			s.Info("Where this machine already has a tree, or an older copy of it, first: wl vault adopt TREE=DIR")
 			return nil
 		},
 	}

@@ -213,13 +213,13 @@ func diff(ts *testscript.TestScript, args []string) []string {
 	if !ok {
 		ts.Fatalf("no tree %q was taken", args[1])
 	}
-	got, err := trees.Take(ts.MkAbs(args[0]), trees.Options{})
+	got, err := trees.Take(ts.MkAbs(args[0]), trees.Options{Skip: func(path string) bool { return slices.Contains(args[2:], path) }})
 	ts.Check(err)
 	return trees.Diff(want, got)
 }
 
 func scriptSame(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, args, 2, "same DIR NAME")
+	need(ts, neg, args, 2, "same DIR NAME [PATH-LEFT-OUT ...]")
 	if d := diff(ts, args); len(d) > 0 {
 		ts.Fatalf("%s differs from %s:\n%s", args[0], args[1], strings.Join(d, "\n"))
 	}

@@ -25,7 +25,7 @@ const (
 
 // settings is vault.toml: written by Init, edited by people, never by the program.
 type settings struct {
-	Format    int               `toml:"format" comment:"A Waterlock vault. Written by wl vault init; edit it as you like, wl only reads it.\n\nVersion of this file."`
+	Format    int               `toml:"format" comment:"A Waterlock vault. Written by wl vault init; edit it as you like. wl only reads it, but for\nwl vault adopt, which adds a line under [trees].\n\nVersion of this file."`
 	Route     string            `toml:"route" comment:"The route whose shipments this vault takes. Do not change these three."`
 	RouteName string            `toml:"route_name"`
 	Created   time.Time         `toml:"created"`

@@ -14,10 +14,14 @@
 //	receipt.go   the whole state towards home, on our own disk first (receiptlog.go), then on the drive;
 //	             inventory.go lists all chunks, where home needs that
 //
+// Adopt (adopt.go) takes a directory that is there already for a tree's place: place.go says where trees may lie, adoptread.go
+// reads as home reads.
+//
 // Besides the chunkstore's own files a vault holds
 //
 //	.wl/vault.toml                        settings; its appearance makes the directory a vault
 //	.wl/lock                              held by every command that works on the vault
+//	.wl/joined.commit                     the commit by which the vault joined its route, see joined.go
 //	.wl/snapshots/<number>-<shipment>.commit
 //	.wl/receipts/<number>-<hash>.receipt
 //	.wl/receipts/<number>-<hash>.inventory, <number>.offer    see inventory.go
