@@ -238,6 +238,25 @@ func (d *itemDecoder) next() error {
 	return r.Done()
 }
 
+// passUnder passes over items for as long as they lie deeper than depth. Of
+// these it looks at the type and the depth alone.
+func (d *itemDecoder) passUnder(depth uint64) error {
+	for d.r.Remaining() > 0 {
+		here := *d.r
+		item := d.r.Blob(MaxItem)
+		if err := d.r.Err(); err != nil {
+			return err
+		}
+		r := wire.NewReader(item)
+		if t := r.Byte(); t != itemMore && (r.Uvarint() <= depth || r.Err() != nil) {
+			*d.r = here // next reads it, or says what is wrong with it
+			return nil
+		}
+		d.first, d.more, d.continued = false, false, false
+	}
+	return nil
+}
+
 func (d *itemDecoder) readEntry(r *wire.Reader, gone bool) error {
 	depth, name := r.Uvarint(), r.String(MaxName)
 	if err := r.Err(); err != nil {

@@ -49,6 +49,7 @@ type StreamReader struct {
 	buf     []byte
 	last    position // of the last entry read whole
 	known   bool     // last is the entry before the next chunk
+	under   uint64   // what lies deeper is passed over; 0 = nothing is
 	skip    bool     // `more` items belong to an entry that was lost: pass over them
 	partial bool     // cur is not whole yet
 	cur     Entry
@@ -105,6 +106,14 @@ func (r *StreamReader) read() (*Entry, error) {
 			}
 			if err := r.open(); err != nil {
 				return nil, r.gap(err)
+			}
+		}
+		if r.under > 0 {
+			if err := r.items.passUnder(r.under); err != nil {
+				return nil, r.gap(err)
+			}
+			if r.items.r.Remaining() > 0 {
+				r.under = 0
 			}
 		}
 		err := r.items.next()
@@ -218,7 +227,7 @@ func (r *StreamReader) gap(err error) error {
 	if r.partial {
 		g.From = r.cur.Path
 	}
-	r.items, r.partial, r.known = nil, false, false
+	r.items, r.partial, r.known, r.under = nil, false, false, 0
 	r.skip = r.next < len(r.chunks) && r.chunks[r.next].Continues
 	if r.next < len(r.chunks) {
 		g.To = r.chunks[r.next].FirstPath

@@ -43,6 +43,14 @@ func (r *StreamReader) SkipTo(path string) {
 	}
 }
 
+// SkipUnder passes over all that lies under the entry just returned, a
+// directory other than the root: what has to be fetched of it is not decoded.
+func (r *StreamReader) SkipUnder() {
+	dir := r.cur.Path
+	r.SkipTo(behind(dir))
+	r.under, r.skip = uint64(Depth(dir)), true
+}
+
 // passContent gives up the rest of the current entry's content list.
 func (r *StreamReader) passContent() {
 	r.skip = true
@@ -99,7 +107,7 @@ func List(o ListOptions) (found bool, err error) {
 			}
 		}
 		if isDir && e.Path != o.Path && !o.Recursive {
-			r.SkipTo(behind(e.Path))
+			r.SkipUnder()
 		}
 	}
 }
