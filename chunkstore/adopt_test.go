@@ -486,3 +486,71 @@ func valuesOf(m map[string]string) func(func(string) bool) {
 		}
 	}
 }
+
+// What somebody else may delete is no reason to drop what the vault has itself.
+func TestNothingGoesForTheSakeOfTheirs(t *testing.T) {
+	text := bytesOf(1, 3000)
+	w := adopted(t, map[string]string{"theirs": text, "gives way": text})
+	w.fine(install(w.file("f", []byte(text), 3)), install(w.file("gives way", []byte("home's"), 3)))
+	w.fine(install(w.file("f", []byte("new"), 4)))
+	if sp, err := w.s.Space(t.Context()); err != nil || sp.KeptFiles != 1 || sp.Foreign != 3000 {
+		t.Fatalf("%+v %v", sp, err)
+	}
+	if res, err := w.s.Compact(t.Context(), CompactOptions{}); err != nil || res.Containers != 0 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	for name := range all(t, w.fs, ".wl/foreign") {
+		if err := w.fs.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.fs.Remove("a/theirs"); err != nil {
+		t.Fatal(err)
+	}
+	if check, err := w.s.CheckMirror(t.Context()); err != nil || check.Chunks != 0 {
+		t.Fatalf("%+v %v", check, err)
+	}
+	clear(w.drive)
+	w.chunksOf(text)
+}
+
+func TestWhatIsNeededOfForeignFilesGoesToHistory(t *testing.T) {
+	one, two := bytesOf(1, 3000), bytesOf(2, 2000)
+	w := adopted(t, map[string]string{"f": one + two, "g": one})
+	w.fine(install(w.file("f", []byte("f of home"), 3)), install(w.file("g", []byte("g of home"), 3)))
+	var ids []index.ContainerID
+	err := w.s.Catalog().Containers(func(c index.Container) error {
+		if c.Kind == index.Foreign {
+			ids = append(ids, c.ID)
+		}
+		return nil
+	})
+	if err != nil || len(ids) != 2 {
+		t.Fatal(ids, err)
+	}
+	needs := map[chunk.ID]bool{}
+	for _, x := range w.content([]byte(one)) { // both have it, and both go
+		needs[x.ID] = true
+	}
+	clear(w.drive)
+	kept, err := w.s.LetGo(t.Context(), ids, func(id chunk.ID) (bool, error) { return needs[id], nil })
+	if err != nil || len(kept) != 0 {
+		t.Fatal(kept, err)
+	}
+	for name := range all(t, w.fs, ".wl/foreign") {
+		if err := w.fs.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.s.Deleted(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sp, err := w.s.Space(t.Context()); err != nil || sp.Packs != 1 || sp.History > 3700 {
+		t.Fatalf("%+v %v: what nobody needs was kept", sp, err)
+	}
+	if check, err := w.s.CheckMirror(t.Context()); err != nil || check.Chunks+check.Lost != 0 {
+		t.Fatalf("%+v %v", check, err)
+	}
+	w.chunksOf(one)
+	w.rebuilt()
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"waterlock/index"
@@ -38,6 +39,7 @@ type compactor struct {
 	drops   []index.Container
 	written int64
 	good    map[index.ContainerID]bool // stat agrees with the row
+	theirs  map[index.ContainerID]bool // isTheirs
 	gaps    map[index.ContainerID]bool // kept files of whose content the catalog does not know all
 }
 
@@ -95,7 +97,7 @@ func (c *compactor) candidates() (ids []index.ContainerID, gather bool, err erro
 }
 
 func (s *Store) newCompactor(o CompactOptions) *compactor {
-	return &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
+	return &compactor{s: s, opts: o, gone: map[index.ContainerID]bool{}, good: map[index.ContainerID]bool{}, theirs: map[index.ContainerID]bool{}, gaps: map[index.ContainerID]bool{}}
 }
 
 // abandoned reports whether a growing file will never be whole: another grows
@@ -183,8 +185,11 @@ func (c *compactor) weigh(id index.ContainerID) (only, total int64, err error) {
 			return err
 		}
 		for _, p := range places {
-			if p.Container != id && !c.gone[p.Container] {
-				return nil
+			if p.Container == id || c.gone[p.Container] {
+				continue
+			}
+			if theirs, err := c.isTheirs(p.Container); err != nil || !theirs {
+				return err
 			}
 		}
 		need, err := c.needed(cid)
@@ -258,16 +263,25 @@ func (c *compactor) placeIn(id chunk.ID, in index.ContainerID) (index.Place, boo
 }
 
 // heldElsewhere reports whether a chunk has a good place outside the containers
-// that are about to go. An index alone is not believed: the place was read
+// that are about to go and outside somebody else's files. An index alone is not believed: the place was read
 // lately and its container still is as recorded, or it is read now.
 func (c *compactor) heldElsewhere(id chunk.ID, k chunk.Kind, n int64, pb *[]byte) (bool, error) {
 	places, err := c.s.cat.Places(id)
 	if err != nil {
 		return false, err
 	}
-	any := false
+	any, not := false, c.gone
 	for _, p := range places {
 		if c.gone[p.Container] || int64(p.PlainLen) != n {
+			continue
+		}
+		theirs, err := c.isTheirs(p.Container)
+		if err != nil {
+			return false, err
+		}
+		if theirs {
+			not = maps.Clone(not)
+			not[p.Container] = true
 			continue
 		}
 		any = true
@@ -282,8 +296,34 @@ func (c *compactor) heldElsewhere(id chunk.ID, k chunk.Kind, n int64, pb *[]byte
 		return false, nil
 	}
 	*pb = roomFor(*pb, n)
-	plain, _, err := c.s.fromPlaces(id, k, n, *pb, c.gone)
+	plain, _, err := c.s.fromPlaces(id, k, n, *pb, not)
 	return plain != nil, err
+}
+
+// isTheirs reports whether a container is a file of somebody else that was
+// adopted: it lies in foreign, or at a path that no snapshot has named. Who may
+// delete it may take the chunks along, so nothing of ours goes for its sake.
+func (c *compactor) isTheirs(id index.ContainerID) (bool, error) {
+	if is, known := c.theirs[id]; known {
+		return is, nil
+	}
+	x, ok, err := c.s.cat.Container(id)
+	if err != nil || !ok {
+		return false, err
+	}
+	is := x.Kind == index.Foreign
+	if x.Kind == index.Mirror {
+		row, ok, err := c.s.cat.Path(x.Tree, x.Name)
+		if err != nil {
+			return false, err
+		}
+		is = ok && row.Adopted
+	}
+	if len(c.theirs) >= maxGood {
+		clear(c.theirs)
+	}
+	c.theirs[id] = is
+	return is, nil
 }
 
 // maxGood bounds the memory of what was looked at.

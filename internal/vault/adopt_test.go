@@ -523,3 +523,53 @@ func homeCuts(t testing.TB, fs disk.FS, name string) (list []snapshot.Extent) {
 	}
 	return list
 }
+
+// What a snapshot needs of a file in foreign/ is in the history before the file is deleted.
+func TestForeignFilesThatWereAdoptedAreDeletedWithoutLoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	noise(t, filepath.Join(w.src, "film"), 200<<10, 1)
+	dir := w.old()
+	drive := newTestDrive(t)
+	// The film was edited, and home has the old one in a file that comes later than the vault can put it together.
+	before, err := os.ReadFile(filepath.Join(w.src, "film"))
+	must(t, err)
+	noise(t, filepath.Join(w.src, "film"), 100<<10, 2)
+	must(t, os.WriteFile(filepath.Join(w.src, "was film"), before, 0o644))
+	w.home.pack(drive, nothing)
+	w.join(drive)
+	w.adopt(dir)
+	w.unpack(drive, DeletionsAsk)
+	for _, id := range w.inventory(drive) {
+		w.home.held[id] = true
+	}
+	w.home.pack(drive, trip{})
+	w.clean(drive, DeletionsAsk)
+	must(t, os.Remove(filepath.Join(w.src, "was film")))
+	next := newTestDrive(t)
+	w.home.importReceipt(drive)
+	w.home.pack(next, trip{})
+	w.clean(next, DeletionsApply)
+	// Now the snapshots 2 needs it from the kept version and the foreign one; the kept one is lost to rot.
+	kept, err := filepath.Glob(filepath.Join(dir, ".wl/kept/*/*"))
+	must(t, err)
+	for _, k := range kept {
+		if st, err := os.Stat(k); err == nil && st.Size() == 200<<10 {
+			flip(t, k, 1000)
+		}
+	}
+	if v := w.verify(VerifyOptions{}); v.Damaged == 0 || v.Wants != 0 {
+		t.Fatalf("%+v", v)
+	}
+	if r, _ := w.foreign(ForeignOptions{Remove: true, Yes: true}); r.Removed != 1 || r.Failed != 0 {
+		t.Errorf("%+v", r)
+	}
+	must(t, os.RemoveAll(filepath.Join(w.vault, indexDir)))
+	if v := w.verify(VerifyOptions{}); v.Wants != 0 {
+		t.Errorf("%+v", v)
+	}
+	back := w.restore("2", "docs/was film")
+	if got, err := os.ReadFile(filepath.Join(back, "docs/was film")); err != nil || string(got) != string(before) {
+		t.Error("snapshot 2 has lost a file", err)
+	}
+}

@@ -17,7 +17,8 @@ import (
 )
 
 // What somebody else wrote into the mirror, and what stood in the way there, was moved to .wl/foreign/<date>/<tree>/<path>
-// on the tree's own file system. Nothing counts on it and nobody but a person removes it.
+// on the tree's own file system. Nobody but a person removes it. Nothing counts on it but what was adopted before it gave
+// way: see foreigngo.go.
 
 // ForeignOptions asks for what lies in foreign/.
 type ForeignOptions struct {
@@ -69,7 +70,11 @@ func Foreign(ctx context.Context, o ForeignOptions) (result ForeignResult, err e
 	if result.Kept = f.refused(); result.Kept != "" {
 		return result, nil
 	}
-	return result, interrupted(ctx, f.walk(ctx, f.remove))
+	if err := f.letGo(ctx); err != nil {
+		return result, interrupted(ctx, err)
+	}
+	err = f.walk(ctx, f.remove)
+	return result, interrupted(ctx, errors.Join(err, v.store.Deleted(context.WithoutCancel(ctx))))
 }
 
 // foreign is one run of Foreign.
@@ -77,6 +82,7 @@ type foreign struct {
 	v      *vault
 	o      ForeignOptions
 	result *ForeignResult
+	keep   map[string]bool // absolute: what cannot be deleted without loss
 }
 
 // foreignShelf is the foreign/ of one file system.
@@ -193,6 +199,9 @@ func (f *foreign) list(_ foreignShelf, _ string, st disk.Stat, item ForeignFile)
 
 // remove removes a file, and a directory that has become empty.
 func (f *foreign) remove(s foreignShelf, name string, st disk.Stat, item ForeignFile) error {
+	if f.keep[item.Where] {
+		return nil
+	}
 	err := s.fs.Remove(name)
 	switch {
 	case st.Kind == disk.KindDir: // it may hold what was not asked for
