@@ -3,6 +3,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -16,48 +17,56 @@ import (
 	"waterlock/tests/trees"
 )
 
-// homeView is what home may count on, in plain maps: the rules of the ledger,
-// without its files.
+// homeView is what home may count on: the rules of the ledger, without its files. What is held and what is aboard is
+// folded anew from lists and receipts whenever something changes.
 type homeView struct {
-	closed  map[courier.ShipmentID]*shipment
-	drive   map[courier.ShipmentID]courier.DriveID // that it was packed onto
-	torn    map[courier.ShipmentID]bool            // its commit never was read back on the drive
-	off     map[courier.ShipmentID]bool            // missing from its drive, or lost
-	gone    map[string]bool                        // packs that are: shipment and name
-	held    map[chunk.ID]bool
-	aboard  map[chunk.ID]map[courier.ShipmentID]bool
-	acks    map[courier.ShipmentID][]bool // bits acknowledged in this epoch
-	receipt *courier.Receipt
-	last    map[string]plain                      // of the newest snapshot
-	newest  uint64                                // its number
-	begun   map[courier.DriveID]map[chunk.ID]bool // what shipments begun and not closed had to carry
+	closed   map[courier.ShipmentID]*shipment
+	drive    map[courier.ShipmentID]courier.DriveID // that it was packed onto
+	torn     map[courier.ShipmentID]bool            // its commit never was read back on the drive
+	missing  map[courier.ShipmentID]bool            // from its drive
+	lost     map[courier.ShipmentID]bool            // with its drive, somebody said
+	gone     map[packName]bool                      // packs that are no longer on their drive
+	order    []courier.ShipmentID                   // as they were packed
+	receipts []*courier.Receipt                     // by number
+	last     map[string]plain                       // of the newest snapshot
+	newest   uint64                                 // its number
+	begun    map[courier.DriveID]map[chunk.ID]bool  // what shipments begun and not closed had to carry
+
+	held   map[chunk.ID]bool // folded, as the rest
+	aboard map[chunk.ID]map[courier.ShipmentID]bool
+	acks   map[courier.ShipmentID][]bool // bits acknowledged in this epoch
+}
+
+type packName struct {
+	ship courier.ShipmentID
+	file string
 }
 
 func newHomeView() *homeView {
-	return &homeView{
+	h := &homeView{
 		closed: map[courier.ShipmentID]*shipment{}, drive: map[courier.ShipmentID]courier.DriveID{}, torn: map[courier.ShipmentID]bool{},
-		off: map[courier.ShipmentID]bool{}, gone: map[string]bool{}, held: map[chunk.ID]bool{},
-		aboard: map[chunk.ID]map[courier.ShipmentID]bool{}, acks: map[courier.ShipmentID][]bool{}, last: map[string]plain{},
+		missing: map[courier.ShipmentID]bool{}, lost: map[courier.ShipmentID]bool{}, gone: map[packName]bool{}, last: map[string]plain{},
 		begun: map[courier.DriveID]map[chunk.ID]bool{},
 	}
+	h.fold()
+	return h
 }
 
 func (h *homeView) clone() *homeView {
 	c := *h
-	c.closed, c.drive, c.torn, c.off = maps.Clone(h.closed), maps.Clone(h.drive), maps.Clone(h.torn), maps.Clone(h.off)
-	c.gone, c.held, c.last = maps.Clone(h.gone), maps.Clone(h.held), maps.Clone(h.last)
-	c.aboard, c.acks, c.begun = map[chunk.ID]map[courier.ShipmentID]bool{}, map[courier.ShipmentID][]bool{}, map[courier.DriveID]map[chunk.ID]bool{}
-	for id, by := range h.aboard {
-		c.aboard[id] = maps.Clone(by)
-	}
-	for id, bits := range h.acks {
-		c.acks[id] = slices.Clone(bits)
-	}
+	c.closed, c.drive, c.torn, c.missing = maps.Clone(h.closed), maps.Clone(h.drive), maps.Clone(h.torn), maps.Clone(h.missing)
+	c.lost, c.gone, c.last = maps.Clone(h.lost), maps.Clone(h.gone), maps.Clone(h.last)
+	c.order, c.receipts = slices.Clone(h.order), slices.Clone(h.receipts)
+	c.begun = map[courier.DriveID]map[chunk.ID]bool{}
 	for id, set := range h.begun {
 		c.begun[id] = maps.Clone(set)
 	}
+	c.fold()
 	return &c
 }
+
+// off tells whether a shipment does not count.
+func (h *homeView) off(id courier.ShipmentID) bool { return h.torn[id] || h.missing[id] || h.lost[id] }
 
 // countsOn tells whether a chunk need not be carried.
 func (h *homeView) countsOn(id chunk.ID) bool {
@@ -65,30 +74,11 @@ func (h *homeView) countsOn(id chunk.ID) bool {
 		return true
 	}
 	for ship := range h.aboard[id] {
-		if !h.torn[ship] && !h.off[ship] {
+		if !h.off(ship) {
 			return true
 		}
 	}
 	return false
-}
-
-func (h *homeView) putAboard(s *shipment, id chunk.ID) {
-	if h.aboard[id] == nil {
-		h.aboard[id] = map[courier.ShipmentID]bool{}
-	}
-	h.aboard[id][s.id] = true
-}
-
-// takeBack stops counting on a shipment, or on one pack of it.
-func (h *homeView) takeBack(s *shipment, file string) {
-	for name, places := range s.places {
-		if file != "" && name != file {
-			continue
-		}
-		for _, p := range places {
-			delete(h.aboard[p.ID], s.id)
-		}
-	}
 }
 
 // ackedInFull tells whether every record of a shipment was acknowledged.
@@ -97,54 +87,66 @@ func (h *homeView) ackedInFull(id courier.ShipmentID) bool {
 	return seen && !slices.Contains(bits, false)
 }
 
-// importReceipt is what pack does first: the newest receipt on the drive, if it is
-// newer than all that home knows.
-func (m *model) importReceipt(d *drive) {
-	c, err := courier.OpenDrive(d.path(m))
-	m.must(err)
-	defer c.Close()
-	found, _, err := c.ReadReceipts(m.route)
-	m.must(err)
-	if len(found) == 0 || m.home.receipt != nil && found[0].Receipt.Number <= m.home.receipt.Number {
-		return
+// receipt is the newest.
+func (h *homeView) receipt() *courier.Receipt {
+	if len(h.receipts) == 0 {
+		return nil
 	}
-	r := found[0].Receipt
-	h := m.home
-	if h.receipt != nil && h.receipt.Epoch != r.Epoch { // what an epoch that is over acknowledged counts no longer
-		clear(h.held)
-		for _, t := range h.receipt.Taken {
-			m.takeBackTaken(&t)
-		}
-		for id := range h.acks {
-			if s := h.closed[id]; s != nil {
-				h.takeBack(s, "")
+	return h.receipts[len(h.receipts)-1]
+}
+
+// fold says what is held and what is aboard: shipments and receipts in the order in which they came. What a receipt
+// acknowledges is held, unless its epoch is over; what it says did not arrive is no longer aboard; what it wants or
+// condemns is neither.
+func (h *homeView) fold() {
+	h.held, h.aboard, h.acks = map[chunk.ID]bool{}, map[chunk.ID]map[courier.ShipmentID]bool{}, map[courier.ShipmentID][]bool{}
+	rest := slices.Clone(h.order)
+	slices.SortStableFunc(rest, func(a, b courier.ShipmentID) int {
+		return cmp.Compare(h.closed[a].commit.Basis.Receipt, h.closed[b].commit.Basis.Receipt)
+	})
+	add := func(before uint64) {
+		for len(rest) > 0 && h.closed[rest[0]].commit.Basis.Receipt < before {
+			if s := h.closed[rest[0]]; !h.missing[s.id] && !h.lost[s.id] {
+				for _, id := range s.data {
+					if h.aboard[id] == nil {
+						h.aboard[id] = map[courier.ShipmentID]bool{}
+					}
+					h.aboard[id][s.id] = true
+				}
 			}
+			rest = rest[1:]
 		}
-		clear(h.acks)
 	}
-	for i := range r.Taken {
-		m.acknowledge(&r.Taken[i])
+	for i, r := range h.receipts {
+		add(r.Number)
+		if i > 0 && h.receipts[i-1].Epoch != r.Epoch {
+			clear(h.acks)
+		}
+		for i := range r.Taken {
+			h.acknowledge(&r.Taken[i], r.Epoch != h.receipt().Epoch)
+		}
+		for _, w := range r.Wants {
+			h.drop(w.ID)
+		}
+		for _, c := range r.Condemned {
+			h.drop(c.ID)
+		}
 	}
-	for _, w := range r.Wants {
-		delete(h.held, w.ID)
-		delete(h.aboard, w.ID)
+	add(^uint64(0))
+	for name := range h.gone {
+		for _, p := range h.closed[name.ship].places[name.file] {
+			delete(h.aboard[p.ID], name.ship)
+		}
 	}
-	for _, c := range r.Condemned {
-		delete(h.held, c.ID)
-		delete(h.aboard, c.ID)
-	}
-	h.receipt = r
 }
 
-func (m *model) takeBackTaken(t *courier.Taken) {
-	if s := m.home.closed[t.Shipment]; s != nil {
-		m.home.takeBack(s, "")
-	}
+func (h *homeView) drop(id chunk.ID) {
+	delete(h.held, id)
+	delete(h.aboard, id)
 }
 
-// acknowledge lets a receipt's word of one shipment change what home counts on.
-func (m *model) acknowledge(t *courier.Taken) {
-	h := m.home
+// acknowledge lets a receipt's word of one shipment count. over: that of an epoch that is over.
+func (h *homeView) acknowledge(t *courier.Taken, over bool) {
 	before, seen := h.acks[t.Shipment]
 	bits := make([]bool, t.Records)
 	for i := range bits {
@@ -158,10 +160,11 @@ func (m *model) acknowledge(t *courier.Taken) {
 	i := 0
 	for _, ref := range s.commit.Files {
 		for _, p := range s.places[ref.Name] {
-			switch now := t.Arrived(uint32(i)); {
-			case now && !(seen && before[i]):
+			fresh := bits[i] && !(seen && before[i])
+			if fresh && !over {
 				h.held[p.ID] = true
-			case !now && !seen:
+			}
+			if !bits[i] && !seen || fresh && over {
 				delete(h.aboard[p.ID], s.id)
 			}
 			i++
@@ -169,32 +172,59 @@ func (m *model) acknowledge(t *courier.Taken) {
 	}
 }
 
-// compareDrive is what pack does next: shipments and packs that are no longer on
-// their drive no longer count; a commit that is not there is written again if all
-// packs are good.
+// importReceipt is what pack does first: the newest receipt on the drive, if it is newer than all that home knows. A
+// drive that was lost has turned up where a receipt acknowledges more of what it carried.
+func (m *model) importReceipt(d *drive) {
+	c, err := courier.OpenDrive(d.path(m))
+	m.must(err)
+	defer c.Close()
+	found, _, err := c.ReadReceipts(m.route)
+	m.must(err)
+	h := m.home
+	if len(found) == 0 || h.receipt() != nil && found[0].Receipt.Number <= h.receipt().Number {
+		return
+	}
+	before := h.acks
+	h.receipts = append(h.receipts, found[0].Receipt)
+	h.fold()
+	for id := range h.lost {
+		if bits, seen := h.acks[id]; seen && !slices.Equal(before[id], bits) {
+			delete(h.lost, id)
+		}
+	}
+	h.fold()
+}
+
+// compareDrive is what pack does next. A drive at hand is not lost; shipments and packs that are no longer on it do not
+// count; a commit that is not there is written again if all packs are good.
 func (m *model) compareDrive(d *drive) {
 	h := m.home
+	defer h.fold()
+	for id := range h.lost {
+		if h.drive[id] == d.id {
+			delete(h.lost, id)
+		}
+	}
+	h.fold()
 	for id, s := range h.closed {
-		if h.drive[id] != d.id || h.off[id] || h.ackedInFull(id) {
+		if h.drive[id] != d.id || h.missing[id] || h.ackedInFull(id) {
 			continue
 		}
 		c := d.cargo[id]
 		if c != nil && !c.noCommit && !h.torn[id] {
 			for _, ref := range s.commit.Files {
-				if hm := c.harm[ref.Name]; ref.Kind == chunk.Data && hm != nil && !hm.size() {
-					h.gone[id.String()+ref.Name] = true
-					h.takeBack(s, ref.Name)
+				if ref.Kind == chunk.Data && !c.harm[ref.Name].opens() {
+					h.gone[packName{id, ref.Name}] = true
 				}
 			}
 			continue
 		}
 		good := c != nil
 		for _, ref := range s.commit.Files {
-			good = good && (c.harm[ref.Name] == nil || c.harm[ref.Name].opens())
+			good = good && c.harm[ref.Name].opens()
 		}
 		if !good {
-			h.off[id] = true
-			h.takeBack(s, "")
+			h.missing[id] = true
 			continue
 		}
 		c.noCommit = false
@@ -229,7 +259,7 @@ func (m *model) atHome(now map[string]trees.Tree) map[chunk.ID]bool {
 }
 
 // learn takes note of what a run of pack left behind, and counts what it carried.
-func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool, before *homeView, short, done bool) {
+func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool, short, done bool) {
 	h := m.home
 	found := 0
 	for dir, c := range m.closedShipments() {
@@ -249,9 +279,7 @@ func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool
 		m.plainCopies(s, now, short)
 		m.account(d, s, due, short)
 		h.closed[s.id], h.drive[s.id] = s, d.id
-		for _, id := range s.data {
-			h.putAboard(s, id)
-		}
+		h.order = append(h.order, s.id)
 		d.cargo[s.id] = &cargo{harm: map[string]*harm{}}
 		if err != nil {
 			h.torn[s.id] = true
@@ -260,6 +288,7 @@ func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool
 		h.last, h.newest = s.trees, s.number()
 		m.moved, m.setBack = len(m.unmounted) > 0, m.setBack && len(m.unmounted) > 0
 		delete(h.begun, d.id)
+		h.fold()
 	}
 	switch {
 	case found > 1:
@@ -272,13 +301,19 @@ func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool
 		}
 		maps.Copy(h.begun[d.id], due)
 	}
-	_ = before
 }
 
 func (m *model) commitOn(d *drive, s *shipment) bool {
 	names, err := filepath.Glob(m.shipmentPath(d, s, "*.commit"))
 	m.must(err)
 	return len(names) > 0
+}
+
+// wanted tells whether the newest receipt that home has asks for a chunk that it may not count on. It is carried
+// wherever it is found, be that not as a chunk of a file.
+func (m *model) wanted(id chunk.ID) bool {
+	r := m.home.receipt()
+	return r != nil && !m.home.countsOn(id) && slices.ContainsFunc(r.Wants, func(w courier.Want) bool { return w.ID == id })
 }
 
 // account holds a shipment to what it should carry: each chunk once, each one that
@@ -293,7 +328,7 @@ func (m *model) account(d *drive, s *shipment, due map[chunk.ID]bool, short bool
 			m.fail("snapshot %d: its shipment carries chunk %s twice", s.number(), id.Short())
 		}
 		seen[id] = true
-		if !due[id] && !m.home.begun[d.id][id] {
+		if !due[id] && !m.home.begun[d.id][id] && !m.wanted(id) {
 			m.fail("snapshot %d: its shipment carries chunk %s, which is held or aboard, or not at home", s.number(), id.Short())
 		}
 		stored += int64(m.size[id])
@@ -322,15 +357,15 @@ func (m *model) account(d *drive, s *shipment, due map[chunk.ID]bool, short bool
 }
 
 // declareLost says at home that what is aboard a drive will not come.
-func (m *model) declareLost(id courier.DriveID) {
-	for dir, c := range m.closedShipments() {
-		if c.Drive != id || m.home.off[c.Shipment] || m.home.ackedInFull(c.Shipment) {
-			continue
+func (m *model) declareLost(d *drive) {
+	_, err := home.DriveLost(m.ctx(), home.LostOptions{State: m.path("state"), Drive: d.id.String()})
+	m.must(err)
+	for id := range m.home.closed {
+		if m.home.drive[id] == d.id && !m.home.missing[id] && !m.home.ackedInFull(id) {
+			m.home.lost[id] = true
 		}
-		m.must(os.WriteFile(filepath.Join(dir, "lost"), nil, 0o600))
-		m.home.off[c.Shipment] = true
-		m.home.takeBack(m.home.closed[c.Shipment], "")
 	}
+	m.home.fold()
 }
 
 // clearDrive deletes from a drive what was acknowledged in full.

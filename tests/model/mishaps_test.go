@@ -121,7 +121,7 @@ func (m *model) loseDrive() {
 	m.drives[i] = m.newDrive()
 	m.note("  %s is lost, %s takes its turn", d.name, m.drives[i].name)
 	if m.toss("told") {
-		m.declareLost(d.id)
+		m.declareLost(d)
 		m.note("  home is told so")
 	}
 }
@@ -212,14 +212,14 @@ func (m *model) rot() {
 	m.note("  %s %s", strings.TrimPrefix(path, m.dir), what)
 }
 
-// foreign lets somebody else do something in the mirror.
+// foreign lets somebody else do something in the mirror. (Modes that somebody changes there are not put back.)
 func (m *model) foreign() {
 	tree := pick(m, "tree", treeNames)
 	if !m.exists("vault", tree) {
 		return
 	}
 	name := pick(m, "name", fileNames)
-	what := pick(m, "foreign", []string{"new file", "replace", "write into", "append to", "delete", "touch", "chmod"})
+	what := pick(m, "foreign", []string{"new file", "replace", "write into", "append to", "delete", "touch"})
 	if what == "new file" {
 		name = filepath.Join(filepath.Dir(name), "theirs")
 	}
@@ -234,7 +234,7 @@ func (m *model) foreign() {
 		}
 	}
 	delete(m.theirs, sha(old))
-	if c := m.contents[sha(old)]; c != nil && what != "touch" && what != "chmod" {
+	if c := m.contents[sha(old)]; c != nil && what != "touch" {
 		for _, x := range c.chunks {
 			m.vault.rotten[x.ID] = true
 		}
@@ -259,9 +259,6 @@ func (m *model) foreign() {
 	case "touch":
 		at := time.Unix(1400000000+int64(len(m.log)), 0)
 		m.must(os.Chtimes(path, at, at))
-		fresh = nil
-	case "chmod":
-		m.must(os.Chmod(path, 0o611))
 		fresh = nil
 	}
 	if fresh != nil {
@@ -351,7 +348,7 @@ func (m *model) heal() {
 		m.mend(name)
 	}
 	for _, d := range m.attic {
-		m.declareLost(d.id)
+		m.declareLost(d)
 	}
 	m.verify()
 	for _, d := range m.drives {

@@ -206,6 +206,11 @@ func (m *model) checkReceipt(d *drive) {
 			m.fail("receipt %d wants chunk %s, which no snapshot names", r.Number, w.ID.Short())
 		}
 	}
+	for _, c := range r.Condemned { // nothing is pruned: these are lost, and no snapshot names them
+		if v.has(c.ID) == present || named[c.ID] == present {
+			m.fail("receipt %d condemns chunk %s, which the vault has, or a snapshot names", r.Number, c.ID.Short())
+		}
+	}
 	due := m.dueWants(before)
 	least, most := 0, 0
 	for id, p := range named {
@@ -227,7 +232,7 @@ func (m *model) checkReceipt(d *drive) {
 	m.checkNewestArrived(r)
 	for _, set := range []map[chunk.ID]bool{v.rotten, v.maybe} {
 		for id := range set {
-			if wanted[id] {
+			if m.askedOrCondemned(r, id) {
 				delete(set, id)
 				delete(v.got, id)
 			}
@@ -299,12 +304,18 @@ func (m *model) checkBits(d *drive, r *courier.Receipt) {
 				has, said := m.vault.has(p.ID), r.Taken[i].Arrived(n)
 				n++
 				lost := c.harm[ref.Name].takes(p)
-				if has == present && !said && !lost || has == absent && said {
+				if has == present && !said && !lost || has == absent && said && !m.askedOrCondemned(r, p.ID) {
 					m.fail("receipt %d says of chunk %s of snapshot %d that it arrived: %v, which is not so", r.Number, p.ID.Short(), s.number(), said)
 				}
 			}
 		}
 	}
+}
+
+// askedOrCondemned tells whether a receipt takes back what it says of a chunk elsewhere.
+func (m *model) askedOrCondemned(r *courier.Receipt, id chunk.ID) bool {
+	return slices.ContainsFunc(r.Wants, func(w courier.Want) bool { return w.ID == id }) ||
+		slices.ContainsFunc(r.Condemned, func(c courier.Condemned) bool { return c.ID == id })
 }
 
 // settleRot believes a vault that was read back as a whole: what it does not want of what was harmed is good. That it is
@@ -359,7 +370,7 @@ func (h *harm) size() bool { return !h.removed && h.cut < 0 }
 
 // opens tells whether header, table and footer are good.
 func (h *harm) opens() bool {
-	return h.size() && !h.flipped(0, pack.HeaderSize) && !h.flipped(h.table, h.length)
+	return h == nil || h.size() && !h.flipped(0, pack.HeaderSize) && !h.flipped(h.table, h.length)
 }
 
 func (m *model) ctx() context.Context { return context.Background() }

@@ -276,7 +276,6 @@ func (m *model) pack(d *drive, o trip) {
 	m.age()
 	m.importReceipt(d)
 	now := m.takeHome()
-	before := m.home.clone()
 	m.compareDrive(d)
 	due := m.due(now)
 	var reconsider []string
@@ -291,7 +290,7 @@ func (m *model) pack(d *drive, o trip) {
 	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) && !(res.Interrupted && res.Snapshot == 0) {
 		m.fail("pack: %v", err)
 	}
-	m.learn(d, now, due, before, cutShort(o, res), err == nil)
+	m.learn(d, now, due, cutShort(o, res), err == nil)
 }
 
 // age lets what was edited just now become old enough to be believed unchanged the next time.
