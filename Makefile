@@ -4,7 +4,7 @@
 GO ?= go
 CROSS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: all build man demo test fmt fmt-check vet lint race cross bench soak clean
+.PHONY: all build man demo test fmt fmt-check vet lint race histories cross bench soak clean
 
 all: build
 
@@ -17,7 +17,7 @@ man: build ## bin/man: the manual pages, made from the commands
 demo: ## the main job for real, with Go's own sources
 	$(GO) run ./tests/demo
 
-test: fmt-check vet lint race cross ## all that a change must pass
+test: fmt-check vet lint race histories cross ## all that a change must pass
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')
@@ -43,6 +43,10 @@ race:
 		echo "$(GO) test ./..."; $(GO) test -timeout 9m ./...; \
 	fi
 
+# The race detector has seen some of them already; all of them take a third of the time without it.
+histories: ## random histories of the whole loop beside a plain copy: WL_HISTORIES=N for more
+	$(GO) test -count=1 -timeout 24h ./tests/model
+
 cross:
 	@for t in $(CROSS); do \
 		echo "build $$t"; \
@@ -54,6 +58,7 @@ bench: ## speed, side by side with restic where that is installed
 
 soak: ## the long tests: SIGKILL, 2 GiB files, memory, all scripts on all file systems
 	WL_SOAK=1 $(GO) test -timeout 120m -v -count=1 ./tests/
+	WL_SOAK=1 $(GO) test -timeout 24h -v -count=1 ./tests/model/
 	WL_SOAK=1 $(GO) test -timeout 30m -v -count=1 -run TestScripts ./cmd/wl/
 
 clean:

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"waterlock/internal/chunk"
-	"waterlock/internal/courier"
 	"waterlock/internal/home"
 	"waterlock/pack"
 )
@@ -350,9 +348,13 @@ func (m *model) heal() {
 	for _, d := range m.attic {
 		m.declareLost(d)
 	}
-	m.verify()
+	if len(m.vault.rotten)+len(m.vault.maybe) > 0 {
+		m.verify()
+	}
 	for _, d := range m.drives {
-		m.unpack(d, 0)
+		if m.undelivered(d) {
+			m.unpack(d, 0)
+		}
 	}
 	last := m.drives[len(m.drives)-1]
 	for _, d := range append(slices.Clone(m.drives), last) {
@@ -365,6 +367,16 @@ func (m *model) heal() {
 	m.checkSnapshots(len(m.vault.known))
 	m.restoreNewest()
 	m.checkHealed()
+}
+
+// undelivered tells whether a drive carries a snapshot that the vault does not know.
+func (m *model) undelivered(d *drive) bool {
+	for id, c := range d.cargo {
+		if !c.noCommit && m.vault.known[id] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // checkHealed holds the vault, after the last trips, to have all that home has, and the newest snapshot to be home.
@@ -392,6 +404,3 @@ func (m *model) checkHealed() {
 }
 
 func must2[T any](v T, _ bool) T { return v }
-
-var _ = chunk.Data
-var _ = courier.MaxWants

@@ -42,10 +42,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Histories in all where WL_HISTORIES does not say how many; with WL_SOAK, soakHistories.
+// Histories in all where WL_HISTORIES does not say how many. The race detector makes each take three times as long.
 const (
 	ciHistories   = 300
-	soakHistories = 20000
+	raceHistories = 30
+	soakHistories = 5000
 	shards        = 2 // run side by side
 )
 
@@ -60,6 +61,9 @@ func histories() int {
 	}
 	if os.Getenv("WL_SOAK") != "" {
 		return soakHistories
+	}
+	if raceDetector {
+		return raceHistories
 	}
 	return ciHistories
 }

@@ -15,7 +15,6 @@ import (
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
-	"waterlock/internal/disk"
 	"waterlock/pack"
 	"waterlock/snapshot"
 	"waterlock/tests/trees"
@@ -326,5 +325,3 @@ func (m *model) lacksFor(s *shipment, list []snapshot.Extent) (chunk.ID, bool) {
 
 // links is the number of names that a file has.
 func links(st os.FileInfo) uint64 { return uint64(st.Sys().(*syscall.Stat_t).Nlink) }
-
-var _ = disk.KindFile
