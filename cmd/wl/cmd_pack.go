@@ -49,6 +49,7 @@ func packFlags() []cli.Flag {
 		&cli.StringFlag{Name: "reserve", Usage: "`SIZE` to leave free on the drive (default: 1GiB, or as route.toml says)"},
 		&cli.StringFlag{Name: "limit", Usage: "put at most `SIZE` of new content onto the drive; 0 is the snapshot alone (default: no limit)"},
 		&cli.DurationFlag{Name: "for", Usage: "close the shipment after this `TIME`, such as 2h"},
+		&cli.BoolFlag{Name: "again", Usage: "do not count on what is aboard other drives: carry it again, behind all that is new"},
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be packed; write nothing onto the drive"},
 		&cli.StringSliceFlag{Name: "allow-missing", Usage: "`TREE` whose root is gone on purpose (\"*\": every tree)"},
 		&cli.StringSliceFlag{Name: "allow-empty", Usage: "`TREE` that was emptied on purpose"},
@@ -67,6 +68,7 @@ func (s *session) packOptions() (home.PackOptions, error) {
 		Route:         c.String("route"),
 		For:           c.Duration("for"),
 		DryRun:        c.Bool("dry-run"),
+		Again:         c.Bool("again"),
 		AllowMissing:  c.StringSlice("allow-missing"),
 		AllowEmpty:    c.StringSlice("allow-empty"),
 		AllowDevice:   c.StringSlice("allow-device"),
@@ -120,8 +122,11 @@ func tellPacked(s *session, r home.PackResult) {
 	if r.DryRun {
 		s.Info("Dry run: nothing was written onto the drive.")
 		what := "are new or changed and would be read"
-		if r.Rehash {
+		switch {
+		case r.Rehash:
 			what = "would be read"
+		case r.Again:
+			what = "are new or changed, or aboard another drive, and would be read"
 		}
 		s.Info("%s, %s, %s%s.", files(r.ToReadFiles), report.Size(r.ToRead), what, movedToo(r.Moved))
 		if r.RecarriedBytes > 0 {
@@ -150,6 +155,9 @@ func tellPacked(s *session, r home.PackResult) {
 		s.Info("No new content: the vault has everything, or it is under way. The shipment of %s carries the snapshot alone.", report.Size(r.BytesWritten))
 	}
 	tellWants(s, r)
+	if r.NotAgain > 0 {
+		s.Info("Not carried again: about %s that are aboard other drives.", report.Size(r.NotAgain))
+	}
 	tellStopped(s, r.Stopped)
 	tellVanished(s, r)
 	if n := r.Unseen - r.Rotten; n > 0 {

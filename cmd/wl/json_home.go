@@ -67,6 +67,8 @@ type packForm struct {
 	ReadFiles      int64         `json:"read_files"`
 	ReadBytes      int64         `json:"read_bytes"`
 	MovedFiles     int64         `json:"moved_files"`
+	Again          bool          `json:"again"`
+	NotAgainBytes  int64         `json:"not_again_bytes"`
 	NewChunks      int64         `json:"new_chunks"`
 	NewBytes       int64         `json:"new_bytes"`
 	ShipmentBytes  int64         `json:"shipment_bytes"`
@@ -147,7 +149,7 @@ func packSummary(r home.PackResult) packForm {
 		Snapshot: r.Snapshot, SnapshotID: r.SnapID, Time: stamp(r.Time), Shipment: r.Shipment, Resumed: r.Resumed,
 		Finished: numbers(r.Finished), Receipts: numbers(r.Receipts), FoundAgain: r.FoundAgain, Cleared: r.Cleared, Recarried: r.Recarried, RecarriedBytes: r.RecarriedBytes,
 		Files: r.Files, Dirs: r.Dirs, Others: r.Others, Bytes: r.Bytes,
-		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved,
+		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved, Again: r.Again, NotAgainBytes: r.NotAgain,
 		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
 		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
 		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems,

@@ -35,6 +35,7 @@ type PackOptions struct {
 	Limit   int64  // most bytes of packs of chunks this run may write onto the drive; 0 = as many as fit, negative = none
 	For     time.Duration
 	DryRun  bool // survey only: nothing is written onto the drive
+	Again   bool // do not count on what is aboard other drives: carry it again, as far as there is room
 
 	// What a person has looked at and says is right, by tree; "*" is every tree.
 	AllowMissing  []string // the root is gone: its files are deleted
@@ -92,6 +93,8 @@ type PackResult struct {
 	BytesWritten               int64 // what the shipment takes on the drive
 	ToRead, ToReadFiles        int64 // the survey's estimate: bytes and files new or changed
 	Moved                      int64 // files found again under another name, not read
+	Again                      bool  // what is aboard other drives was to be carried again
+	NotAgain                   int64 // of that, about how many plain bytes had no room, and are aboard the others alone
 
 	Pending      int64 // files whose new content is still at home
 	PendingBytes int64 // about what is left to carry, in plain bytes

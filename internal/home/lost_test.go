@@ -365,3 +365,56 @@ func (w *world) tryImport() (err error) {
 	}
 	return err
 }
+
+// TestAgainDoesNotCountOnOtherDrives: what is aboard another drive is not carried again, unless that is asked for; then behind
+// all that is new, and not what this drive has or the vault.
+func TestAgainDoesNotCountOnOtherDrives(t *testing.T) {
+	w := newWorld(t)
+	a := w.drive
+	w.write("held", 40_000, 1)
+	settleClock()
+	w.pack()
+	v := w.newVault()
+	v.take(a)
+	v.receipt(a)
+	w.write("on A", 60_000, 2)
+	settleClock()
+	onA := w.pack()
+	b := w.newDrive("B")
+	w.write("z on B", 70_000, 3)
+	settleClock()
+	onB := w.pack()
+	if onB.BytesNew != 70_000 {
+		t.Errorf("what is aboard A is carried again: %+v", onB)
+	}
+
+	// Without room for all of it, what is new comes first, and the rest still counts as aboard.
+	w.write("zz new", 50_000, 4)
+	settleClock()
+	w.opts.Again, w.opts.Limit = true, 80_000
+	res := w.pack()
+	if res.Pending != 0 || res.BytesNew < 50_000 || res.BytesNew >= 110_000 || res.NotAgain != 110_000-res.BytesNew {
+		t.Errorf("%+v", res)
+	}
+	w.opts.Limit = 0
+	if res := w.pack(); res.BytesNew == 0 || res.NotAgain != 0 || res.Pending != 0 {
+		t.Errorf("the rest: %+v", res)
+	}
+	if res := w.pack(); res.BytesNew != 0 || res.NotAgain != 0 {
+		t.Errorf("what travels on this drive is carried again: %+v", res)
+	}
+	// B alone is enough.
+	v.take(b)
+	v.equals()
+	w.ledgerFits("with chunks aboard two drives")
+
+	// A is lost: all it had is aboard B as well, so nothing is back on the list.
+	if lost := w.lose("A"); lost.Chunks != 0 || len(lost.Shipments) != 1 || lost.Shipments[0].Snapshot != onA.Snapshot {
+		t.Errorf("%+v", lost)
+	}
+	w.drive = b
+	w.opts.Again = false
+	if res := w.pack(); res.BytesNew != 0 || res.Pending != 0 {
+		t.Errorf("%+v", res)
+	}
+}

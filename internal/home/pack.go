@@ -61,7 +61,9 @@ type run struct {
 	trusted  bool // every closed shipment's commit is known to be on its drive
 	numbers  uint64
 
-	live     func(ord uint32) bool
+	live     func(ord uint32) bool // whether a shipment counts
+	here     func(ord uint32) bool // whether it counts for what has to be carried
+	again    bool                  // what is aboard other drives is being carried again
 	packer   *packer
 	buffers  *buffers
 	splitter *chunk.Splitter
@@ -158,7 +160,7 @@ func (r *run) lookAtDrive() error {
 
 func (s *site) newRun(o PackOptions, res *PackResult) (*run, error) {
 	r := &run{o: o, site: s, rep: orDiscard(o.Report), res: res, began: s.now()}
-	res.Route, res.RouteID, res.DryRun, res.Rehash = s.cfg.Name, s.cfg.RouteID, o.DryRun, o.Rehash
+	res.Route, res.RouteID, res.DryRun, res.Rehash, res.Again = s.cfg.Name, s.cfg.RouteID, o.DryRun, o.Rehash, o.Again
 	res.ReadBack = Coldness(disk.Cold.String())
 	var err error
 	if r.params, err = s.cfg.chunker(); err != nil {
@@ -289,6 +291,9 @@ func (r *run) surveyAll(ctx context.Context) error {
 		r.res.ToRead += t.survey.toRead
 		r.res.ToReadFiles += t.survey.toReadFiles
 	}
+	if r.o.Again {
+		r.res.ToRead += r.aboardElsewhere()
+	}
 	return r.decideGone()
 }
 
@@ -317,6 +322,7 @@ func (r *run) openShipment() error {
 	}
 	r.reading = r.site.now()
 	r.live = r.fleet.live(r.sh.ord)
+	r.here = r.live
 	r.trusted = !r.fleet.unfinished()
 	var err error
 	if r.packer, err = r.newPacker(); err != nil {
@@ -335,6 +341,31 @@ func (r *run) known(id chunk.ID) (bool, error) {
 	}
 	state, err := r.books.ledger.Known(id, r.live)
 	return state != index.None, err
+}
+
+// carriedHere tells whether a chunk need not be carried by this run: it is known, and once all that is new has been through,
+// with --again, not because of what is aboard another drive.
+func (r *run) carriedHere(id chunk.ID) (bool, error) {
+	if r.packer.has(id) {
+		return true, nil
+	}
+	state, err := r.books.ledger.Known(id, r.here)
+	return state != index.None, err
+}
+
+// carryAgain begins with what is aboard other drives, behind all that is new. What travels on this drive goes with it.
+func (r *run) carryAgain() {
+	r.again, r.here = true, r.fleet.onDrive(r.drive.ID())
+}
+
+// aboardElsewhere is about what is aboard other drives.
+func (r *run) aboardElsewhere() (n int64) {
+	for _, sh := range r.fleet.all {
+		if sh.number != 0 && sh.counts() && sh.drive != r.drive.ID() && !r.books.ackedInFull(sh.id) {
+			n += sh.size
+		}
+	}
+	return n
 }
 
 // stopRequested tells whether reading is to end: the first Ctrl-C, or the time is up.

@@ -88,7 +88,7 @@ func (p *packer) has(id chunk.ID) bool {
 // append puts a chunk into the open pack. It returns false if the drive has no room for it. A pack that the drive fails
 // to take is given up: its chunks stay named, are found unknown by another pass, and read at their places.
 func (p *packer) append(sp *spool, s pack.Stored) (fits bool, err error) {
-	if known, err := p.r.known(s.ID); err != nil || known {
+	if known, err := p.r.carriedHere(s.ID); err != nil || known {
 		return true, err // a twin was on its way
 	}
 	if err := p.trouble(); err != nil {

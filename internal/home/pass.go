@@ -51,6 +51,7 @@ func (r *run) passes(ctx context.Context) error {
 	for chosen, lost := (*part)(nil), true; ; {
 		r.pass++
 		r.packer.again = false
+		r.res.NotAgain = 0
 		if lost {
 			if err := r.serveFirst(ctx); err != nil {
 				return err
@@ -86,9 +87,14 @@ func (r *run) passes(ctx context.Context) error {
 			r.schedule.advance(r.packer.left())
 		case waiting != nil && chosen == nil && !r.stopRequested() && r.packer.left() > int64(r.params.Min):
 			chosen = waiting
+		case r.o.Again && !r.again && !r.stopRequested():
+			r.carryAgain()
 		default:
 			if !r.schedule.done() {
 				r.outOfRoom()
+			}
+			if r.o.Again && !r.again {
+				r.res.NotAgain = r.aboardElsewhere()
 			}
 			return nil
 		}
@@ -130,7 +136,7 @@ func (r *run) passTree(ctx context.Context, t *treeState, chosen *part) (waiting
 	}
 	defer shown.close()
 	p := &pass{r: r, t: t, last: last, hints: hints, shown: shown, verified: map[inode]bool{}, part: chosen, splitter: r.splitter,
-		trusted: r.trusts(t, last)}
+		trusted: r.trusts(t, last) && !r.again}
 	p.pipe = r.newPipeline(ctx, sp)
 	err = snapshot.Walk(p.pipe.ctx, t.root, r.walkOptions(t), p.visit)
 	var unreadable error // the root: the survey had read it

@@ -221,7 +221,7 @@ func (p *pipeline) encode(enc *pack.Encoder) error {
 
 func (p *pipeline) encodeJob(enc *pack.Encoder, j *job) error {
 	j.stored.ID = chunk.Data.ID(j.plain)
-	known, err := p.r.known(j.stored.ID)
+	known, err := p.r.carriedHere(j.stored.ID)
 	if err != nil || known {
 		j.known = known
 		return err

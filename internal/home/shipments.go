@@ -229,6 +229,15 @@ func (f *fleet) live(current uint32) func(ord uint32) bool {
 	return func(ord uint32) bool { return counts[ord] }
 }
 
+// onDrive is live for the shipments on one drive alone, the one being packed among them.
+func (f *fleet) onDrive(drive courier.DriveID) func(ord uint32) bool {
+	counts := make(map[uint32]bool, len(f.all))
+	for _, sh := range f.all {
+		counts[sh.ord] = sh.drive == drive && (sh.counts() || sh.open())
+	}
+	return func(ord uint32) bool { return counts[ord] }
+}
+
 // unfinished tells whether a closed shipment's commit never was read back on its drive.
 func (f *fleet) unfinished() bool {
 	return slices.ContainsFunc(f.all, func(s *shipment) bool { return s.number != 0 && !s.aboard && !s.missing && !s.lost })
