@@ -211,7 +211,7 @@ func (p *pipeline) left() int64 { return p.r.packer.left() - p.flight.Load() }
 // encode is a worker: it names a chunk, asks whether the vault holds it or a drive has it aboard, and else encodes it.
 func (p *pipeline) encode(enc *pack.Encoder) error {
 	for j := range p.work {
-		if p.ctx.Err() == nil {
+		if j.err = context.Cause(p.ctx); j.err == nil {
 			j.err = p.encodeJob(enc, j)
 		}
 		close(j.ready)
