@@ -238,7 +238,7 @@ func vaultStatus(r vault.StatusResult, verbose bool) string {
 		fmt.Fprintln(&b, "Nothing is asked for from home.")
 	}
 	if r.Awaited > 0 {
-		fmt.Fprintf(&b, "%s %s awaited from shipments under way.\n", chunks(r.Awaited), is(r.Awaited))
+		fmt.Fprintf(&b, "%s %s awaited from %s.\n", chunks(r.Awaited), is(r.Awaited), awaitedDrives(r.Drives))
 	}
 	if r.Room.Files > 0 {
 		fmt.Fprintf(&b, "%s %s behind for want of room, which the last unpack found; to be put together takes %s.\n",

@@ -133,7 +133,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	}
 	switch {
 	case r.Behind > 0 && r.Waiting == r.Behind:
-		s.Info("Waiting for a drive that is still under way: %s (%s). The mirror shows what it had.", files(r.Behind), report.Size(r.BehindBytes))
+		s.Info("Waiting for %s, still under way: %s (%s). The mirror shows what it had.", awaitedDrives(r.Drives), files(r.Behind), report.Size(r.BehindBytes))
 	case r.Behind > 0:
 		s.Info("Not in the mirror yet, because chunks of them are lacking: %s (%s). It shows what it had.", files(r.Behind), report.Size(r.BehindBytes))
 	}
@@ -148,7 +148,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("Damage was found, named above. The rest has arrived.")
 	}
 	if r.Awaited > 0 {
-		s.Info("%s %s still awaited from a shipment under way.", chunks(r.Awaited), is(r.Awaited))
+		s.Info("%s %s still awaited from %s.", chunks(r.Awaited), is(r.Awaited), awaitedDrives(r.Drives))
 	}
 	if r.Wants > 0 {
 		s.Info("%s %s asked for on the receipt: the next pack at home carries it again.", chunks(r.Wants), is(r.Wants))
@@ -164,6 +164,14 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 	default:
 		s.Info("No receipt was written.")
 	}
+}
+
+// awaitedDrives names the drives that are awaited.
+func awaitedDrives(list []vault.AwaitedDrive) string {
+	if len(list) == 0 {
+		return "a drive under way"
+	}
+	return vault.DrivesText(list)
 }
 
 // tellRoom says what there was no room for, and what could make some.

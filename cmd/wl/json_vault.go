@@ -39,55 +39,56 @@ func vaultAdoptSummary(r vault.AdoptResult) vaultAdoptForm {
 }
 
 type unpackForm struct {
-	Route           string    `json:"route"`
-	Shipments       int       `json:"shipments"`
-	ShipmentsAgain  int       `json:"shipments_again"`
-	ShipmentsOpen   int       `json:"shipments_open"`
-	Snapshot        uint64    `json:"snapshot"`
-	SnapshotTime    time.Time `json:"snapshot_time,omitzero"`
-	SnapshotArrived bool      `json:"snapshot_arrived"`
-	SnapshotWhole   bool      `json:"snapshot_whole"`
-	WrittenFiles    int64     `json:"written_files"`
-	WrittenBytes    int64     `json:"written_bytes"`
-	Linked          int64     `json:"linked"`
-	Metadata        int64     `json:"metadata"`
-	Others          int64     `json:"others"`
-	BehindFiles     int64     `json:"behind_files"`
-	BehindBytes     int64     `json:"behind_bytes"`
-	WaitingFiles    int64     `json:"waiting_files"`
-	GrowingFiles    int64     `json:"growing_files"`
-	GrowingBytes    int64     `json:"growing_bytes"`
-	GrowingTotal    int64     `json:"growing_total_bytes"`
-	GrownBytes      int64     `json:"grown_bytes"`
-	Room            roomForm  `json:"room"`
-	Pending         int64     `json:"pending"`
-	Unseen          int64     `json:"unseen"`
-	Stopped         []string  `json:"stopped"`
-	NotKept         int64     `json:"not_kept"`
-	GoneFiles       int64     `json:"gone_files"`
-	GoneBytes       int64     `json:"gone_bytes"`
-	ConfirmedFiles  int64     `json:"confirmed_files"`
-	ConfirmedBytes  int64     `json:"confirmed_bytes"`
-	StaysFiles      int64     `json:"stays_files"`
-	StaysBytes      int64     `json:"stays_bytes"`
-	DeletedFiles    int64     `json:"deleted_files"`
-	DeletedBytes    int64     `json:"deleted_bytes"`
-	GoneKeptWhy     string    `json:"gone_kept_why"`
-	ForeignFiles    int64     `json:"foreign_files"`
-	ForeignBytes    int64     `json:"foreign_total_bytes"`
-	HistoryChunks   int64     `json:"history_chunks"`
-	HistoryBytes    int64     `json:"history_bytes"`
-	HistoryTotal    int64     `json:"history_total_bytes"`
-	Freed           int64     `json:"freed_bytes"`
-	Condemned       int64     `json:"condemned_chunks"`
-	Damaged         int64     `json:"damaged"`
-	FailedFiles     int64     `json:"failed_files"`
-	WantedChunks    int64     `json:"wanted_chunks"`
-	AwaitedChunks   int64     `json:"awaited_chunks"`
-	Receipt         uint64    `json:"receipt"`
-	ReceiptTold     bool      `json:"receipt_told"`
-	InventoryGiven  bool      `json:"inventory_given"`
-	InventoryChunks int64     `json:"inventory_chunks"`
+	Route           string        `json:"route"`
+	Shipments       int           `json:"shipments"`
+	ShipmentsAgain  int           `json:"shipments_again"`
+	ShipmentsOpen   int           `json:"shipments_open"`
+	Snapshot        uint64        `json:"snapshot"`
+	SnapshotTime    time.Time     `json:"snapshot_time,omitzero"`
+	SnapshotArrived bool          `json:"snapshot_arrived"`
+	SnapshotWhole   bool          `json:"snapshot_whole"`
+	WrittenFiles    int64         `json:"written_files"`
+	WrittenBytes    int64         `json:"written_bytes"`
+	Linked          int64         `json:"linked"`
+	Metadata        int64         `json:"metadata"`
+	Others          int64         `json:"others"`
+	BehindFiles     int64         `json:"behind_files"`
+	BehindBytes     int64         `json:"behind_bytes"`
+	WaitingFiles    int64         `json:"waiting_files"`
+	GrowingFiles    int64         `json:"growing_files"`
+	GrowingBytes    int64         `json:"growing_bytes"`
+	GrowingTotal    int64         `json:"growing_total_bytes"`
+	GrownBytes      int64         `json:"grown_bytes"`
+	Room            roomForm      `json:"room"`
+	Pending         int64         `json:"pending"`
+	Unseen          int64         `json:"unseen"`
+	Stopped         []string      `json:"stopped"`
+	NotKept         int64         `json:"not_kept"`
+	GoneFiles       int64         `json:"gone_files"`
+	GoneBytes       int64         `json:"gone_bytes"`
+	ConfirmedFiles  int64         `json:"confirmed_files"`
+	ConfirmedBytes  int64         `json:"confirmed_bytes"`
+	StaysFiles      int64         `json:"stays_files"`
+	StaysBytes      int64         `json:"stays_bytes"`
+	DeletedFiles    int64         `json:"deleted_files"`
+	DeletedBytes    int64         `json:"deleted_bytes"`
+	GoneKeptWhy     string        `json:"gone_kept_why"`
+	ForeignFiles    int64         `json:"foreign_files"`
+	ForeignBytes    int64         `json:"foreign_total_bytes"`
+	HistoryChunks   int64         `json:"history_chunks"`
+	HistoryBytes    int64         `json:"history_bytes"`
+	HistoryTotal    int64         `json:"history_total_bytes"`
+	Freed           int64         `json:"freed_bytes"`
+	Condemned       int64         `json:"condemned_chunks"`
+	Damaged         int64         `json:"damaged"`
+	FailedFiles     int64         `json:"failed_files"`
+	WantedChunks    int64         `json:"wanted_chunks"`
+	AwaitedChunks   int64         `json:"awaited_chunks"`
+	AwaitedDrives   []awaitedForm `json:"awaited_drives"`
+	Receipt         uint64        `json:"receipt"`
+	ReceiptTold     bool          `json:"receipt_told"`
+	InventoryGiven  bool          `json:"inventory_given"`
+	InventoryChunks int64         `json:"inventory_chunks"`
 }
 
 func unpackSummary(r vault.UnpackResult) unpackForm {
@@ -103,9 +104,21 @@ func unpackSummary(r vault.UnpackResult) unpackForm {
 		StaysFiles: r.Stays, StaysBytes: r.StaysBytes, DeletedFiles: r.Deleted, DeletedBytes: r.DeletedBytes,
 		GoneKeptWhy: textOf(r.DeletionsNoted), ForeignFiles: r.Foreign, ForeignBytes: r.ForeignBytes,
 		HistoryChunks: r.History, HistoryBytes: r.HistoryBytes, HistoryTotal: r.HistoryTotal, Freed: r.FreedBytes, Condemned: r.Condemned,
-		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited,
+		Damaged: r.Damaged, FailedFiles: r.Failed, WantedChunks: r.Wants, AwaitedChunks: r.Awaited, AwaitedDrives: listOf(r.Drives, awaitedOf),
 		Receipt: r.Receipt, ReceiptTold: r.Told, InventoryGiven: r.InventoryGiven, InventoryChunks: r.Inventory,
 	}
+}
+
+// awaitedForm is a drive that is still under way.
+type awaitedForm struct {
+	DriveID    string    `json:"drive_id"`
+	DriveLabel string    `json:"drive_label"`
+	Time       time.Time `json:"time,omitzero"`
+	Snapshots  []uint64  `json:"snapshots"`
+}
+
+func awaitedOf(d vault.AwaitedDrive) awaitedForm {
+	return awaitedForm{d.Drive, textOf(d.Label), stamp(d.Time), numbers(d.Snapshots)}
 }
 
 // roomForm is what a vault has no room for.
@@ -134,6 +147,7 @@ type snapshotForm struct {
 	Unseen        int64              `json:"unseen"`
 	Stopped       []string           `json:"stopped"`
 	LackingChunks int64              `json:"lacking_chunks"`
+	Drives        []awaitedForm      `json:"drives"`
 	Waits         string             `json:"waits"`
 }
 
@@ -153,7 +167,7 @@ func snapshotItem(s vault.SnapshotInfo) snapshotForm {
 		}),
 		Files: s.Files, Dirs: s.Dirs, Others: s.Others, Bytes: s.Bytes, Arrived: s.Arrived, Whole: s.Whole,
 		Pending: s.Pending, Unseen: s.Unseen, Stopped: listOf(s.Stopped, textOf),
-		LackingChunks: s.Lacking, Waits: textOf(s.Waits),
+		LackingChunks: s.Lacking, Drives: listOf(s.Drives, awaitedOf), Waits: textOf(s.Waits),
 	}
 }
 
@@ -264,6 +278,7 @@ type vaultForm struct {
 	ReceiptTime   time.Time       `json:"receipt_time,omitzero"`
 	WantedChunks  int64           `json:"wanted_chunks"`
 	AwaitedChunks int64           `json:"awaited_chunks"`
+	AwaitedDrives []awaitedForm   `json:"awaited_drives"`
 	Lacks         []lackForm      `json:"lacks"`
 	ReadSince     time.Time       `json:"read_since,omitzero"`
 	MirrorBytes   int64           `json:"mirror_bytes"`
@@ -282,7 +297,7 @@ func vaultItem(r vault.StatusResult) vaultForm {
 	return vaultForm{
 		pathForm: pathOf(r.Path), Route: textOf(r.Route), RouteID: r.RouteID,
 		Trees: listOf(r.Trees, treePlaceOf), Snapshots: listOf(r.Snapshots, snapshotItem),
-		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, Lacks: listOf(r.Lacks, lackItem),
+		Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt), WantedChunks: r.Wants, AwaitedChunks: r.Awaited, AwaitedDrives: listOf(r.Drives, awaitedOf), Lacks: listOf(r.Lacks, lackItem),
 		ReadSince:   stamp(r.ReadSince),
 		MirrorBytes: r.Mirror, HistoryBytes: r.History, KeptBytes: r.Kept, StagingBytes: r.Staging, ForeignBytes: r.Foreign,
 		Room: roomOf(r.Room), Prune: pruneStatusOf(r.Prune), Overdue: listOf(r.Overdue, overdueOf), FreeBytes: r.Free, TotalBytes: r.Total,

@@ -92,6 +92,7 @@ func (r *run) nextNumber() uint64 {
 func (r *run) clearTally() {
 	res := r.res
 	res.Files, res.Dirs, res.Others, res.Bytes, res.Pending, res.PendingBytes, res.Unseen = 0, 0, 0, 0, 0, 0, 0
+	res.NotAgain = 0
 }
 
 // carryStreams copies the meta packs onto the drive. One that does not read back is written anew under a new name.

@@ -51,7 +51,6 @@ func (r *run) passes(ctx context.Context) error {
 	for chosen, lost := (*part)(nil), true; ; {
 		r.pass++
 		r.packer.again = false
-		r.res.NotAgain = 0
 		if lost {
 			if err := r.serveFirst(ctx); err != nil {
 				return err
@@ -93,8 +92,8 @@ func (r *run) passes(ctx context.Context) error {
 			if !r.schedule.done() {
 				r.outOfRoom()
 			}
-			if r.o.Again && !r.again {
-				r.res.NotAgain = r.aboardElsewhere()
+			if r.o.Again {
+				r.carryAgain() // as far as it came: closing counts what was left
 			}
 			return nil
 		}

@@ -180,7 +180,7 @@ func (p *pass) reuse(n *snapshot.Node, prev, from *snapshot.ScanEntry) error {
 		return p.same(n, from)
 	}
 	if ok, err := p.admitsRanges(lacking); err != nil || !ok {
-		return errors.Join(err, p.postpone(n, from, lacking))
+		return errors.Join(err, p.postpone(n, from))
 	}
 	w := &fileWork{}
 	good, err := p.readRanges(n, lacking, w)
@@ -196,7 +196,7 @@ func (p *pass) reuse(n *snapshot.Node, prev, from *snapshot.ScanEntry) error {
 	case errors.As(err, &bad):
 		return p.unseen(n, prev, bad.err)
 	case errors.Is(err, errCut):
-		return p.postpone(n, from, lacking)
+		return p.postpone(n, from)
 	case err != nil:
 		return err
 	case !good: // same size, times and inode, but other content
@@ -208,22 +208,8 @@ func (p *pass) reuse(n *snapshot.Node, prev, from *snapshot.ScanEntry) error {
 }
 
 // postpone keeps the content list of a file although some chunks of it have no room now: closing finds them unknown
-// and makes the entry pending. What is aboard another drive is not unknown; it is counted.
-func (p *pass) postpone(n *snapshot.Node, from *snapshot.ScanEntry, lacking []fileRange) error {
-	for _, x := range lacking {
-		if !p.r.again {
-			break
-		}
-		known, err := p.r.known(x.ID)
-		if err != nil {
-			return err
-		}
-		if known && !p.r.packer.has(x.ID) {
-			p.r.res.NotAgain += x.Length
-		}
-	}
-	return p.same(n, from)
-}
+// and makes the entry pending. What is aboard another drive is not unknown.
+func (p *pass) postpone(n *snapshot.Node, from *snapshot.ScanEntry) error { return p.same(n, from) }
 
 // fileRange is a chunk at its place in a file.
 type fileRange struct {

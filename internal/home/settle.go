@@ -15,6 +15,11 @@ func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
 	if e.Entry.Kind != disk.KindFile || e.Entry.Unseen || e.Entry.Gone != snapshot.Here {
 		return nil
 	}
+	if r.again {
+		if err := r.countNotAgain(&e.Entry); err != nil {
+			return err
+		}
+	}
 	prev = present(prev)
 	if hasContent(e) {
 		if trusted && prev != nil && !prev.Entry.Unseen && hasContent(prev) && slices.Equal(prev.Entry.Content, e.Entry.Content) {
@@ -45,6 +50,27 @@ func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
 	}
 	if length(before) > length(carried) { // this time it was read less far
 		e.Entry.Carried = before
+	}
+	return nil
+}
+
+// countNotAgain counts what of a file is aboard other drives alone, although it was to be carried again.
+func (r *run) countNotAgain(e *snapshot.Entry) error {
+	for _, x := range e.Content {
+		if x.Hole {
+			continue
+		}
+		here, err := r.carriedHere(x.ID)
+		if err != nil {
+			return err
+		}
+		known, err := r.known(x.ID)
+		if err != nil {
+			return err
+		}
+		if known && !here {
+			r.res.NotAgain += x.Length
+		}
 	}
 	return nil
 }

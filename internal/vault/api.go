@@ -108,10 +108,11 @@ type UnpackResult struct {
 	Room         Room  // what there was no room for
 	ForeignBytes int64 // what somebody else's files take that were moved to foreign/
 
-	Wants   int64  // chunks that a snapshot names, the vault lacks and nothing under way brings
-	Awaited int64  // chunks lacking that a shipment still out may bring
-	Receipt uint64 // number of the receipt written; 0 if none
-	Told    bool   // the receipt lies on the drive, verified
+	Wants   int64          // chunks that a snapshot names, the vault lacks and nothing under way brings
+	Awaited int64          // chunks lacking that a shipment still out may bring
+	Drives  []AwaitedDrive // that may bring what the newest snapshot lacks
+	Receipt uint64         // number of the receipt written; 0 if none
+	Told    bool           // the receipt lies on the drive, verified
 	// InventoryGiven: the receipt brings a list of all chunks in the vault, Inventory of them.
 	InventoryGiven bool
 	Inventory      int64
@@ -143,9 +144,10 @@ type SnapshotInfo struct {
 	Whole   bool
 	Pending int64
 	Unseen  int64
-	Stopped []string // trees that stood still in this snapshot, "tree: reason"
-	Lacking int64    // chunks it names that the vault lacks, as far as counted
-	Waits   string   // what it waits for, in words; "" when whole
+	Stopped []string       // trees that stood still in this snapshot, "tree: reason"
+	Lacking int64          // chunks it names that the vault lacks, as far as counted
+	Drives  []AwaitedDrive // that may bring what it lacks
+	Waits   string         // what it waits for, in words; "" when whole
 }
 
 // TreeInfo is one tree of a snapshot.
@@ -253,15 +255,16 @@ type StatusResult struct {
 	Snapshots []SnapshotInfo // oldest first
 	Receipt   uint64         // newest receipt written
 	ReceiptAt time.Time
-	Wants     int64  // chunks wanted from home
-	Awaited   int64  // chunks lacking that a shipment still out may bring (as of the newest receipt)
-	Lacks     []Lack // who needs what is wanted
-	Mirror    int64  // bytes of plain files
-	History   int64  // packs of the history
-	Kept      int64  // old versions kept whole
-	Staging   int64  // files growing
-	Foreign   int64  // somebody else's files moved aside
-	Room      Room   // what the last unpack had no room for
+	Wants     int64          // chunks wanted from home
+	Awaited   int64          // chunks lacking that a shipment still out may bring (as of the newest receipt)
+	Drives    []AwaitedDrive // that may bring what the newest snapshot lacks
+	Lacks     []Lack         // who needs what is wanted
+	Mirror    int64          // bytes of plain files
+	History   int64          // packs of the history
+	Kept      int64          // old versions kept whole
+	Staging   int64          // files growing
+	Foreign   int64          // somebody else's files moved aside
+	Room      Room           // what the last unpack had no room for
 	Prune     PruneStatus
 	ReadSince time.Time // every chunk was read at this time or later; zero: of some that is not known
 	Overdue   []report.Overdue

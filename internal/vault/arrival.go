@@ -25,37 +25,10 @@ type arrivals struct {
 	newest  uint64             // newest snapshot that has arrived
 	awaited uint64             // chunks lacking that a shipment still out may bring
 	needs   needs              // who needs what is wanted
+	out     outstanding        // shipments still under way
 }
 
 func (a *arrivals) of(c *courier.Commit) arrival { return a.by[commitFileName(c)] }
-
-// outstanding knows which shipments are still under way: named by a commit as out, not lost, and not seen here.
-type outstanding struct{ after map[uint64]bool }
-
-// awaits tells whether a shipment that was under way when that snapshot was taken still is.
-func (o outstanding) awaits(snapshot uint64) bool { return o.after[snapshot] }
-
-func (v *vault) outstanding() (outstanding, error) {
-	seen := v.commits.arrived()
-	o := outstanding{map[uint64]bool{}}
-	for i := len(v.commits.known) - 1; i >= 0; i-- {
-		c, err := v.commits.load(v.commits.known[i])
-		if err != nil {
-			return o, err
-		}
-		for _, out := range c.Out {
-			if out.Lost {
-				seen[out.Shipment] = true // lost for the older snapshots, too
-			}
-		}
-		for _, out := range c.Out {
-			if !seen[out.Shipment] {
-				o.after[c.Snapshot.Number] = true
-			}
-		}
-	}
-	return o, nil
-}
 
 // checkArrivals looks up what the snapshots name. A stream chunk whose every chunk was found is not looked at again, nor a
 // snapshot that has arrived, unless a chunk was lost since. What is lacking becomes a want, or is awaited from a shipment
@@ -77,7 +50,7 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 	if lost == nil {
 		lost = func(chunk.ID) bool { return false }
 	}
-	all := &arrivals{by: map[string]arrival{}, needs: needs{}}
+	all := &arrivals{by: map[string]arrival{}, needs: needs{}, out: out}
 	check := &arrivalCheck{v: v, all: all, out: out, lost: lost, rows: v.cat.Batch(), awaited: map[chunk.ID]struct{}{}}
 	for _, k := range v.commits.known {
 		if err := check.snapshot(ctx, k); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,12 @@ func TestAwaitedUntilLost(t *testing.T) {
 	if r.Wants != 0 || r.Awaited == 0 || r.Behind != 1 || r.Waiting != 1 || r.SnapshotArrived {
 		t.Errorf("while it is out: %+v", r)
 	}
+	if len(r.Drives) != 1 || !slices.Equal(r.Drives[0].Snapshots, []uint64{1}) || r.Drives[0].Time.IsZero() {
+		t.Errorf("it waits for %+v", r.Drives)
+	}
+	if s := w.snapshots(); len(s) != 1 || len(s[0].Drives) != 1 || !strings.Contains(s[0].Waits, " from drive ") {
+		t.Errorf("the list says %+v", s)
+	}
 	receipt := w.home.importReceipt(two)
 	if receipt.Awaited == 0 || len(receipt.Wants) != 0 {
 		t.Errorf("receipt: %+v", receipt)
@@ -147,7 +154,7 @@ func TestAwaitedUntilLost(t *testing.T) {
 	must(t, os.Remove(filepath.Join(w.src, "a"))) // home no longer has it
 	w.home.pack(two, trip{})
 	r = w.unpack(two, DeletionsApply)
-	if r.Awaited != 0 || r.Wants == 0 || !r.SnapshotWhole {
+	if r.Awaited != 0 || r.Wants == 0 || !r.SnapshotWhole || len(r.Drives) != 0 {
 		t.Errorf("once it is lost: %+v", r)
 	}
 	// It turns up after all.

@@ -33,12 +33,13 @@ func (v *vault) snapshotInfos(a *arrivals) ([]SnapshotInfo, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, snapshotInfo(c, a.of(c)))
+		list = append(list, snapshotInfo(c, a.of(c), a.out.drives(c.Snapshot.Number)))
 	}
 	return list, nil
 }
 
-func snapshotInfo(c *courier.Commit, a arrival) SnapshotInfo {
+// snapshotInfo tells of a snapshot; out are the drives that were under way when it was packed, and still are.
+func snapshotInfo(c *courier.Commit, a arrival, out []AwaitedDrive) SnapshotInfo {
 	r := &c.Snapshot
 	id := r.ID()
 	s := SnapshotInfo{
@@ -64,7 +65,14 @@ func snapshotInfo(c *courier.Commit, a arrival) SnapshotInfo {
 	}
 	var waits []string
 	if a.lacking > 0 {
-		waits = append(waits, count(a.lacking, "chunk", "chunks"))
+		lacking := count(a.lacking, "chunk", "chunks")
+		if a.lacking > a.wanted {
+			s.Drives = out
+		}
+		if len(s.Drives) > 0 {
+			lacking += " from " + DrivesText(s.Drives)
+		}
+		waits = append(waits, lacking)
 	}
 	if s.Pending > 0 {
 		waits = append(waits, count(s.Pending, "pending file", "pending files"))

@@ -28,6 +28,9 @@ func Status(ctx context.Context, o StatusOptions) (result StatusResult, err erro
 	if result.Snapshots, err = v.snapshotInfos(a); err != nil {
 		return result, err
 	}
+	if n := len(result.Snapshots); n > 0 {
+		result.Drives = result.Snapshots[n-1].Drives
+	}
 	newest, _, err := newestReceipt(v.root, v.id, v.rep)
 	if err != nil {
 		return result, err

@@ -221,6 +221,9 @@ func (u *unpacking) summary(ctx context.Context) error {
 	u.result.Damaged += u.packs.damage + u.problems.n.Load()
 	if u.newest != nil {
 		a := u.arrivals.of(u.newest)
+		if a.lacking > a.wanted {
+			u.result.Drives = u.arrivals.out.drives(u.newest.Snapshot.Number)
+		}
 		u.result.SnapshotArrived = a.arrived
 		u.result.SnapshotWhole = a.arrived && u.newest.Snapshot.Whole()
 		for i := range u.newest.Snapshot.Trees {
