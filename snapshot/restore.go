@@ -84,7 +84,7 @@ func Restore(ctx context.Context, o RestoreOptions) (RestoreResult, error) {
 	if o.Report == nil {
 		o.Report = report.Discard
 	}
-	paths, err := cleanPaths(o.Paths)
+	paths, err := CleanPaths(o.Paths)
 	if err != nil {
 		return RestoreResult{}, err
 	}

@@ -24,9 +24,9 @@ type span struct {
 	whole bool
 }
 
-// cleanPaths takes off slashes at the end, sorts, and drops what lies under
+// CleanPaths takes off slashes at the end, sorts, and drops what lies under
 // another of the paths. No path at all is the whole tree.
-func cleanPaths(paths []string) ([]string, error) {
+func CleanPaths(paths []string) ([]string, error) {
 	var clean []string
 	for _, p := range paths {
 		p = strings.TrimRight(p, "/")
@@ -51,7 +51,7 @@ func cleanPaths(paths []string) ([]string, error) {
 // Select selects the entries under these paths; none at all is the whole tree.
 // Those that the tree does not have are given to missing and left out.
 func Select(t TreeRecord, g Getter, paths []string, missing func(path string)) (*Selection, error) {
-	clean, err := cleanPaths(paths)
+	clean, err := CleanPaths(paths)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"pack", "index"},
 	{"snapshot"},
 	{"chunkstore", "internal/courier"},
-	{"internal/home", "internal/vault"},
+	{"internal/home", "internal/vault", "internal/homecoming"},
 	{"cmd/wl"},
 }
 

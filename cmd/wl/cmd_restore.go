@@ -20,10 +20,16 @@ func restoreCommand(e *env) *cli.Command {
 			"unless --overwrite says so. A snapshot is named by its number, the beginning of its id, the word\n"+
 			"latest, or a time: the last snapshot not after it. Of a snapshot that is not whole everything\n"+
 			"that can be had comes back, and the rest is named. What DIR cannot hold (owners without root, access\n"+
-			"lists, links) is said in one line a kind, with exit code 3; -v names the files.",
+			"lists, links) is said in one line a kind, with exit code 3; -v names the files.\n"+
+			"For a home that is gone, the same goes by drive, over as many trips as it takes: --to-drive packs at\n"+
+			"the vault, --from-drive writes to DIR at the new home and says on the drive what has come, so that\n"+
+			"the next --to-drive packs what is left. Drives may be several, in any order; a lost one costs what\n"+
+			"it carried (--again). Interrupted in any way, either is simply run again.",
 			"wl restore --snapshot latest --target /tmp/back",
 			"wl restore --vault /srv/vault --snapshot 12 --target /tmp/back photos/2019",
-			"wl restore --snapshot 2026-03-01 --target /tmp/back documents/letters/will.odt"),
+			"wl restore --snapshot 2026-03-01 --target /tmp/back documents/letters/will.odt",
+			"wl restore --vault /srv/vault --snapshot latest --to-drive /mnt/courier",
+			"wl restore --from-drive /mnt/courier --target /srv/new"),
 		Flags: []cli.Flag{
 			vaultFlag(),
 			snapshotFlag(),
@@ -31,6 +37,11 @@ func restoreCommand(e *env) *cli.Command {
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace files in DIR that differ"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be restored; write nothing"},
 			&cli.BoolFlag{Name: "privileged", Usage: "bring back setuid and setgid bits, devices, security.* and trusted.* attributes too"},
+			&cli.StringFlag{Name: "to-drive", Usage: "at the vault: pack it onto the courier drive at `DIR`, for a new home"},
+			&cli.StringFlag{Name: "from-drive", Usage: "at the new home: bring back what the courier drive at `DIR` carries"},
+			&cli.BoolFlag{Name: "again", Usage: "with --to-drive: what is on its way on other drives is lost; pack it again"},
+			&cli.StringFlag{Name: "reserve", Usage: "with --to-drive: `SIZE` to leave free on the drive (default: a hundredth of it, at most 1GiB)"},
+			&cli.StringFlag{Name: "limit", Usage: "with --to-drive: put at most `SIZE` of content onto the drive (default: no limit)"},
 		},
 		Action: func(c *cli.Context) error {
 			s, err := begin(c, e)
@@ -38,6 +49,14 @@ func restoreCommand(e *env) *cli.Command {
 				return err
 			}
 			defer s.Close()
+			switch to, from, err := restoreWay(s); {
+			case err != nil:
+				return err
+			case to:
+				return s.toDrive()
+			case from:
+				return s.fromDrive()
+			}
 			o := vault.RestoreOptions{
 				Snapshot:   c.String("snapshot"),
 				Target:     c.String("target"),

@@ -17,6 +17,7 @@ import (
 	"waterlock/internal/courier"
 	"waterlock/internal/exit"
 	"waterlock/internal/home"
+	"waterlock/internal/homecoming"
 	"waterlock/internal/vault"
 )
 
@@ -63,6 +64,8 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl vault foreign", vaultForeignSummary),
 	formOf("summary of wl unpack", unpackSummary),
 	formOf("summary of wl restore", func(r vault.RestoreResult) restoreForm { return restoreSummary(vault.RestoreOptions{}, r) }),
+	formOf("summary of wl restore to drive", toDriveSummary),
+	formOf("summary of wl restore from drive", func(r homecoming.Result) fromDriveForm { return fromDriveSummary(homecoming.Options{}, r) }),
 	formOf("summary of wl verify vault", verifyVaultSummary),
 	formOf("summary of wl verify drive", func(r courier.VerifyResult) verifyDriveForm { return verifyDriveSummary("", "", r) }),
 	formOf("summary of wl prune", pruneSummary),

@@ -50,6 +50,18 @@ func packNameKind(name string) (chunk.Kind, bool) {
 	return chunk.Data, true
 }
 
+// PackNumber is the number in the name of a pack, 0 if it is none.
+func PackNumber(name string) int {
+	if _, ok := packNameKind(name); !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(name[:6])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // CommitName is the name of the file that holds the sealed commit b.
 func CommitName(b []byte) string { return chunk.SumDigest(b).String() + ".commit" }
 

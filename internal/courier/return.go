@@ -83,6 +83,23 @@ type Return struct {
 // Homecoming is the homecoming that the return belongs to.
 func (r *Return) Homecoming() HomecomingID { return HomecomingOf(&r.Snapshot, r.Paths) }
 
+// PathsIn are the paths of a tree among those asked for, none where all of the
+// tree is; asked is false where nothing of it is.
+func PathsIn(paths []string, tree string) (in []string, asked bool) {
+	if len(paths) == 0 {
+		return nil, true
+	}
+	for _, p := range paths {
+		if name, rest, under := strings.Cut(p, "/"); name == tree {
+			if !under {
+				return nil, true
+			}
+			in = append(in, rest)
+		}
+	}
+	return in, len(in) > 0
+}
+
 // Bytes is what the packs take.
 func (r *Return) Bytes() (n int64) {
 	for i := range r.Files {
@@ -224,8 +241,11 @@ func (l *Landing) Compare(o *Landing) int {
 	return cmp.Or(l.Begun.Compare(o.Begun), slices.Compare(l.Place[:], o.Place[:]), cmp.Compare(l.Number, o.Number))
 }
 
-// Took tells whether a return was gone through to its end.
+// Took tells whether a return was gone through to its end. No landing took none.
 func (l *Landing) Took(id ReturnID) bool {
+	if l == nil {
+		return false
+	}
 	_, ok := slices.BinarySearchFunc(l.Taken, id, compareReturns)
 	return ok
 }

@@ -164,20 +164,29 @@ func (d *Drive) WriteCommit(b []byte) (disk.Coldness, error) {
 //	open(dir), fsync, close  their names are durable
 //	PutFinal(name)           see package disk
 func (d *Drive) writeLast(dir string, files []FileRef, name string, b []byte) (disk.Coldness, error) {
-	for i := range files {
-		f := &files[i]
-		st, err := d.fs.Stat(dir + "/" + f.Name)
-		if err != nil {
-			return 0, err
-		}
-		if st.Kind != disk.KindFile || st.Size != f.Size {
-			return 0, fmt.Errorf("%s/%s: %v of %d bytes, file of %d expected", dir, f.Name, st.Kind, st.Size, f.Size)
-		}
+	if err := d.HasPacks(dir, files); err != nil {
+		return 0, err
 	}
 	if err := d.fs.SyncDir(dir); err != nil {
 		return 0, err
 	}
 	return put(d.fs, dir+"/"+name, b)
+}
+
+// HasPacks returns an error unless each pack is in the directory and of the
+// right size.
+func (d *Drive) HasPacks(dir string, files []FileRef) error {
+	for i := range files {
+		f := &files[i]
+		st, err := d.fs.Stat(dir + "/" + f.Name)
+		if err != nil {
+			return err
+		}
+		if st.Kind != disk.KindFile || st.Size != f.Size {
+			return fmt.Errorf("%s/%s: %v of %d bytes, file of %d expected", dir, f.Name, st.Kind, st.Size, f.Size)
+		}
+	}
+	return nil
 }
 
 // RemoveShipment removes a shipment, whole or open; see removeComplete. A

@@ -3,14 +3,10 @@ package vault
 import (
 	"context"
 	"encoding/hex"
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
-	"waterlock/internal/disk"
 	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
@@ -183,7 +179,7 @@ func (v *vault) restoreTree(ctx context.Context, p part, target string, o Restor
 		rep.Problem(p.tree.Name, err)
 		return snapshot.RestoreResult{Failed: 1}, nil
 	}
-	dir, done, err := targetDir(target, p.tree.Name, o.DryRun)
+	dir, done, err := snapshot.OpenTarget(target, p.tree.Name, o.DryRun)
 	if err != nil {
 		return snapshot.RestoreResult{}, err
 	}
@@ -198,44 +194,6 @@ func (v *vault) restoreTree(ctx context.Context, p part, target string, o Restor
 		Privileged: o.Privileged,
 		Report:     rep,
 	})
-}
-
-// targetDir opens <target>/<tree>, making both. A dry run makes nothing: it looks at an empty directory instead.
-func targetDir(target, tree string, dryRun bool) (dir disk.FS, done func(), err error) {
-	if dryRun {
-		if dir, err := disk.Dir(filepath.Join(target, tree)); err == nil {
-			return dir, func() { dir.Close() }, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, err
-		}
-		empty, err := os.MkdirTemp("", "wl-dry-run-")
-		if err != nil {
-			return nil, nil, err
-		}
-		dir, err := disk.Dir(empty)
-		if err != nil {
-			os.Remove(empty)
-			return nil, nil, err
-		}
-		return dir, func() { dir.Close(); os.Remove(empty) }, nil
-	}
-	if err := os.MkdirAll(target, 0o755); err != nil {
-		return nil, nil, err
-	}
-	root, err := disk.Dir(target)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := disk.MkdirAll(root, tree, snapshot.UnfinishedDir); err != nil {
-		root.Close()
-		return nil, nil, err
-	}
-	dir, err = root.Sub(tree)
-	if err != nil {
-		root.Close()
-		return nil, nil, err
-	}
-	return dir, func() { dir.Close(); root.Close() }, nil
 }
 
 // problemCounter counts the problems that pass through it.
