@@ -155,8 +155,11 @@ func (r *restorer) run() error {
 }
 
 // pass goes once through the selected entries. Gaps are named the first time.
+// One that comes later is an error where trips were told what is there: it may
+// not be durable.
 func (r *restorer) pass(do func(*Entry) error) error {
 	s := r.selected.Again()
+	gaps := int64(0)
 	for {
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)
@@ -164,6 +167,9 @@ func (r *restorer) pass(do func(*Entry) error) error {
 		e, err := s.Next()
 		var gap *GapError
 		if errors.As(err, &gap) {
+			if gaps++; r.gapsSeen && r.Trips != nil && gaps > r.res.Gaps {
+				return fmt.Errorf("%s: the list of files cannot be read any more: %w", r.name(gap.From), err)
+			}
 			if !r.gapsSeen {
 				r.landed.lacks()
 				r.res.Gaps++

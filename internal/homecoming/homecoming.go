@@ -47,6 +47,7 @@ import (
 	"time"
 
 	"waterlock/internal/courier"
+	"waterlock/internal/disk"
 	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
@@ -120,16 +121,21 @@ func FromDrive(ctx context.Context, o Options) (result Result, err error) {
 		return result, err
 	}
 	defer c.place.close()
+	return result, c.run(ctx)
+}
+
+// run takes what the drive brings, then says so on it.
+func (c *coming) run(ctx context.Context) error {
 	if err := c.takeAll(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = exit.With(exit.Interrupted, err)
 		}
-		return result, err
+		return err
 	}
-	if !o.DryRun {
+	if !c.o.DryRun {
 		c.tell()
 	}
-	return result, nil
+	return nil
 }
 
 // take goes through the returns on the drive that were not gone through yet;
@@ -195,7 +201,7 @@ func (c *coming) restoreTree(ctx context.Context, tree *snapshot.TreeRecord, pat
 		r.Failed = 1
 		return r, nil
 	}
-	dir, done, err := snapshot.OpenTarget(c.o.Target, tree.Name, c.o.DryRun)
+	dir, done, err := c.target(tree.Name)
 	if err != nil {
 		return r, err
 	}
@@ -205,6 +211,15 @@ func (c *coming) restoreTree(ctx context.Context, tree *snapshot.TreeRecord, pat
 		Target: dir, Tree: *tree, Get: t.records, Paths: paths, Trips: t,
 		Overwrite: c.o.Overwrite, DryRun: c.o.DryRun, Privileged: c.o.Privileged, Report: c.o.Report,
 	})
+}
+
+// target opens the directory that a tree comes to.
+func (c *coming) target(tree string) (dir disk.FS, done func(), err error) {
+	if c.o.DryRun {
+		return snapshot.OpenTarget(c.o.Target, tree, c.o.DryRun)
+	}
+	dir, err = c.place.tree(tree)
+	return dir, func() { dir.Close() }, err
 }
 
 // treeHere refuses a tree whose directory would lie elsewhere, or be our own.

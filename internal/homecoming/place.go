@@ -31,40 +31,45 @@ type place struct {
 }
 
 // openPlace opens a target, or makes one, and reads what it remembers.
-func openPlace(o Options, route wire.RouteID, id courier.HomecomingID) (p *place, err error) {
-	p = &place{route: route, id: id, dir: PlaceDir + "/" + id.String()}
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
+func openPlace(o Options, route wire.RouteID, id courier.HomecomingID) (*place, error) {
 	if !o.DryRun {
 		if err := os.MkdirAll(o.Target, 0o755); err != nil {
 			return nil, err
 		}
 	}
-	p.root, err = disk.Dir(o.Target)
+	root, err := disk.Dir(o.Target)
 	if o.DryRun && errors.Is(err, fs.ErrNotExist) {
-		return p, nil
+		return &place{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.root.Stat(".wl/vault.toml"); err == nil {
+	p, err := readPlace(root, o, route, id)
+	if err == nil && !o.DryRun {
+		p.lock, err = disk.TryLock(filepath.Join(o.Target, PlaceDir, "lock"))
+		if errors.Is(err, disk.ErrLocked) {
+			err = exit.Errorf(exit.Locked, "%s: another wl brings something back there", o.Target)
+		}
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// readPlace reads what a target remembers.
+func readPlace(root disk.FS, o Options, route wire.RouteID, id courier.HomecomingID) (*place, error) {
+	p := &place{root: root, route: route, id: id, dir: PlaceDir + "/" + id.String()}
+	if _, err := root.Stat(".wl/vault.toml"); err == nil {
 		return nil, exit.Errorf(exit.Usage, "%s is a vault; give a directory of its own", o.Target)
 	}
 	if !o.DryRun {
-		if err := disk.MkdirAll(p.root, p.dir, 0o700); err != nil {
-			return nil, err
-		}
-		p.lock, err = disk.TryLock(filepath.Join(o.Target, PlaceDir, "lock"))
-		if errors.Is(err, disk.ErrLocked) {
-			return nil, exit.Errorf(exit.Locked, "%s: another wl brings something back there", o.Target)
-		} else if err != nil {
+		if err := disk.MkdirAll(root, p.dir, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	found, problems, err := courier.ReadLandings(p.root, p.dir, route, id)
+	found, problems, err := courier.ReadLandings(root, p.dir, route, id)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +80,14 @@ func openPlace(o Options, route wire.RouteID, id courier.HomecomingID) (p *place
 		p.landing, p.bytes = found[0].Landing, found[0].Bytes
 	}
 	return p, nil
+}
+
+// tree opens the directory of a tree, or makes it.
+func (p *place) tree(name string) (disk.FS, error) {
+	if err := disk.MkdirAll(p.root, name, snapshot.UnfinishedDir); err != nil {
+		return nil, err
+	}
+	return p.root.Sub(name)
 }
 
 func (p *place) close() {

@@ -194,6 +194,10 @@ func (r *records) Get(id chunk.ID, k chunk.Kind, length int64, buf []byte) ([]by
 			continue
 		}
 		plain, e := r.read(x, id, k, buf)
+		if disk.IsIOError(e) { // a failure that passes says nothing about the record
+			r.close()
+			plain, e = r.read(x, id, k, buf)
+		}
 		if e == nil && int64(len(plain)) == length {
 			return plain, nil
 		}

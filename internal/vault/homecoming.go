@@ -85,11 +85,7 @@ type ToDriveResult struct {
 
 // ToDrive packs what of a homecoming is neither at the new home nor on its way onto a drive, until that is full.
 func ToDrive(ctx context.Context, o ToDriveOptions) (result ToDriveResult, err error) {
-	rep := &problemCounter{Reporter: o.Report}
-	if rep.Reporter == nil {
-		rep.Reporter = report.Discard
-	}
-	v, err := openVault(o.Vault, rep)
+	v, err := openVault(o.Vault, o.Report)
 	if err != nil {
 		return result, err
 	}
@@ -109,7 +105,11 @@ func ToDrive(ctx context.Context, o ToDriveOptions) (result ToDriveResult, err e
 	if err := d.Lock(); err != nil {
 		return result, err
 	}
-	h := &homecoming{v: v, drive: d, o: o, rep: rep, result: &result}
+	return v.toDrive(ctx, o, d, a)
+}
+
+func (v *vault) toDrive(ctx context.Context, o ToDriveOptions, d *courier.Drive, a *arrivals) (result ToDriveResult, err error) {
+	h := &sending{v: v, drive: d, o: o, rep: v.rep, result: &result}
 	err = h.run(ctx, a)
 	if lost, e := v.lostSince(); e == nil {
 		result.Damaged = lost
@@ -117,12 +117,12 @@ func ToDrive(ctx context.Context, o ToDriveOptions) (result ToDriveResult, err e
 	return result, interrupted(ctx, err)
 }
 
-// homecoming is one run of ToDrive.
-type homecoming struct {
+// sending is one run of ToDrive.
+type sending struct {
 	v      *vault
 	drive  *courier.Drive
 	o      ToDriveOptions
-	rep    *problemCounter
+	rep    report.Reporter
 	result *ToDriveResult
 
 	commit *courier.Commit // that brought the snapshot
@@ -133,7 +133,6 @@ type homecoming struct {
 
 	landing *courier.Landing // newest; nil: none
 	known   []*courier.Return
-	offered []courier.Cover // of returns that the new home has taken
 	aboard  []courier.Cover // of returns on their way
 
 	packer  *returnPacker
@@ -157,7 +156,7 @@ type homecomingTree struct {
 //
 // After a crash before 3 the next run onto this drive goes on with the packs that are whole. After one before 4 it finds
 // the return on the drive; if that never comes back, the vault knows nothing of it, and carries again.
-func (h *homecoming) run(ctx context.Context, a *arrivals) error {
+func (h *sending) run(ctx context.Context, a *arrivals) error {
 	if err := h.choose(a); err != nil {
 		return err
 	}
@@ -178,7 +177,7 @@ func (h *homecoming) run(ctx context.Context, a *arrivals) error {
 }
 
 // choose finds the snapshot and the paths.
-func (h *homecoming) choose(a *arrivals) (err error) {
+func (h *sending) choose(a *arrivals) (err error) {
 	if h.o.Snapshot == "" {
 		err = h.goOn()
 	} else {
@@ -188,7 +187,6 @@ func (h *homecoming) choose(a *arrivals) (err error) {
 		return err
 	}
 	record := &h.commit.Snapshot
-	h.rep.n.Store(0)
 	if err := h.selectPaths(record); err != nil {
 		return err
 	}
@@ -202,7 +200,7 @@ func (h *homecoming) choose(a *arrivals) (err error) {
 }
 
 // goOn takes snapshot and paths of the one homecoming that has begun and not come to its end.
-func (h *homecoming) goOn() error {
+func (h *sending) goOn() error {
 	list, err := h.v.homecomings()
 	if err != nil {
 		return err
@@ -233,7 +231,7 @@ func ofPaths(paths []string) string {
 }
 
 // selectPaths puts the paths asked for in order. Those that the snapshot does not have are named and left out.
-func (h *homecoming) selectPaths(record *snapshot.Record) error {
+func (h *sending) selectPaths(record *snapshot.Record) error {
 	p, err := partsOf(record, h.o.Paths)
 	if err != nil {
 		return err
@@ -277,7 +275,7 @@ func (h *homecoming) selectPaths(record *snapshot.Record) error {
 }
 
 // totals are the files of the snapshot, where all of it comes home.
-func (h *homecoming) totals() (files, bytes int64) {
+func (h *sending) totals() (files, bytes int64) {
 	if h.paths != nil {
 		return 0, 0
 	}
@@ -286,7 +284,7 @@ func (h *homecoming) totals() (files, bytes int64) {
 }
 
 // oneReturn makes one return. more tells that the drive has room for another: the records of a return are bounded.
-func (h *homecoming) oneReturn(ctx context.Context) (more bool, err error) {
+func (h *sending) oneReturn(ctx context.Context) (more bool, err error) {
 	if any, err := h.look(ctx); err != nil || !any {
 		return false, err
 	}
@@ -325,12 +323,12 @@ func (h *homecoming) oneReturn(ctx context.Context) (more bool, err error) {
 }
 
 // first tells whether nothing of this homecoming has gone yet: then a return goes even if it brings no file.
-func (h *homecoming) first() bool {
+func (h *sending) first() bool {
 	return len(h.known) == 0 && h.landing == nil && h.result.Returns == 0
 }
 
 // look goes over the files without packing any, and tells whether there is anything to carry.
-func (h *homecoming) look(ctx context.Context) (any bool, err error) {
+func (h *sending) look(ctx context.Context) (any bool, err error) {
 	h.packer = &returnPacker{h: h, dry: true}
 	err = h.passes(ctx)
 	h.toCarry.files, h.toCarry.bytes = h.brings.Files+h.LeftFiles, h.LeftBytes
@@ -338,9 +336,9 @@ func (h *homecoming) look(ctx context.Context) (any bool, err error) {
 }
 
 // pretend says what would be packed.
-func (h *homecoming) pretend(ctx context.Context) (err error) {
+func (h *sending) pretend(ctx context.Context) (err error) {
 	h.packer = &returnPacker{h: h, dry: true, set: map[chunkKey]struct{}{}}
-	if h.packer.budget, err = h.room(); err != nil {
+	if err := h.packer.measure(); err != nil {
 		return err
 	}
 	if err := h.passes(ctx); err != nil {
@@ -351,7 +349,7 @@ func (h *homecoming) pretend(ctx context.Context) (err error) {
 }
 
 // finish is steps 3 and 4.
-func (h *homecoming) finish() error {
+func (h *sending) finish() error {
 	how := disk.Cold
 	for _, f := range h.packer.files {
 		if f.ReadBack == disk.Warm {
@@ -387,7 +385,7 @@ func (h *homecoming) finish() error {
 	return nil
 }
 
-func (h *homecoming) stopped() bool {
+func (h *sending) stopped() bool {
 	select {
 	case <-h.o.Stop:
 		return true
@@ -397,7 +395,7 @@ func (h *homecoming) stopped() bool {
 }
 
 // streams packs the stream chunks that whoever reads the homecoming will ask for.
-func (h *homecoming) streams(ctx context.Context) error {
+func (h *sending) streams(ctx context.Context) error {
 	h.rep.Phase("lists of files", 0, 0)
 	for range maxRetries {
 		h.packer.lost = false
@@ -421,7 +419,7 @@ func (h *homecoming) streams(ctx context.Context) error {
 }
 
 // streamsOf reads the entries of a tree as the new home will, and packs what that asks for.
-func (h *homecoming) streamsOf(ctx context.Context, t *snapshot.TreeRecord) error {
+func (h *sending) streamsOf(ctx context.Context, t *snapshot.TreeRecord) error {
 	asked := &recorder{get: h.v.store, keep: h.packer.addStream, seen: map[chunk.ID]bool{}}
 	paths, _ := courier.PathsIn(h.paths, t.Name)
 	sel, err := snapshot.Select(*t, asked, paths, func(string) {})

@@ -100,7 +100,7 @@ func (v *vault) readBooks(dir string) (b homecomingBooks, err error) {
 
 // openBooks learns from the vault and from the drive what has come and what is on its way. Returns on the drive that the
 // new home has taken make room.
-func (h *homecoming) openBooks() error {
+func (h *sending) openBooks() error {
 	found, err := h.drive.Returns(h.v.id, h.id)
 	if err != nil {
 		return err
@@ -149,7 +149,6 @@ func (h *homecoming) openBooks() error {
 	for _, r := range books.known {
 		switch {
 		case h.landing.Took(r.ID):
-			h.offered = append(h.offered, r.Brings)
 		case here[r.ID]:
 			h.aboard = append(h.aboard, r.Brings)
 		case books.missing[r.ID]:
@@ -169,7 +168,7 @@ func (h *homecoming) openBooks() error {
 }
 
 // takeLandings copies the landings on the drive to the vault, and finds the newest.
-func (h *homecoming) takeLandings() error {
+func (h *sending) takeLandings() error {
 	onDrive, problems, err := h.drive.Landings(h.v.id, h.id)
 	if err != nil {
 		return err
@@ -201,14 +200,14 @@ func (h *homecoming) takeLandings() error {
 }
 
 // remember makes a return durable at the vault.
-func (h *homecoming) remember(r *courier.Return, b []byte) error {
+func (h *sending) remember(r *courier.Return, b []byte) error {
 	if h.o.DryRun {
 		return nil
 	}
 	return h.put(h.dir+"/"+r.ID.String()+".return", b)
 }
 
-func (h *homecoming) markMissing(id courier.ReturnID) error {
+func (h *sending) markMissing(id courier.ReturnID) error {
 	if h.o.DryRun {
 		return nil
 	}
@@ -216,7 +215,7 @@ func (h *homecoming) markMissing(id courier.ReturnID) error {
 }
 
 // put is disk.Put where an equal file may be there already; a damaged one is put aside.
-func (h *homecoming) put(name string, b []byte) error {
+func (h *sending) put(name string, b []byte) error {
 	if err := disk.MkdirAll(h.v.root, h.dir, 0o755); err != nil {
 		return err
 	}
@@ -235,7 +234,7 @@ func (h *homecoming) put(name string, b []byte) error {
 }
 
 // inLanding says what of a file is at the new home.
-func (h *homecoming) inLanding(tree, path string) (whole bool, ranges []courier.Range) {
+func (h *sending) inLanding(tree, path string) (whole bool, ranges []courier.Range) {
 	if h.landing == nil {
 		return false, nil
 	}

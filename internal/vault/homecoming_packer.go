@@ -50,7 +50,7 @@ func keyOf(id chunk.ID) chunkKey { return chunkKey(id[:16]) }
 // returnPacker writes the packs of one return. A pack counts once it was read back; one that fails is removed, and what it
 // held is carried again by another pass.
 type returnPacker struct {
-	h     *homecoming
+	h     *sending
 	id    courier.ReturnID
 	dir   string
 	files []courier.FileRef
@@ -76,7 +76,7 @@ type returnPacker struct {
 }
 
 // openReturn begins a return, or goes on with one that was begun on this drive.
-func (h *homecoming) openReturn(ctx context.Context) (*returnPacker, error) {
+func (h *sending) openReturn(ctx context.Context) (*returnPacker, error) {
 	p := &returnPacker{h: h, set: map[chunkKey]struct{}{}, next: map[chunk.Kind]int{chunk.Data: 1, chunk.Stream: 1}}
 	found, err := h.drive.Returns(h.v.id, h.id)
 	if err != nil {
@@ -199,7 +199,7 @@ func (p *returnPacker) readPack(ctx context.Context, name string) (ref courier.F
 }
 
 // room is what the drive has for packs now.
-func (h *homecoming) room() (int64, error) {
+func (h *sending) room() (int64, error) {
 	space, err := h.drive.FS().Free()
 	if err != nil {
 		return 0, err
@@ -230,7 +230,7 @@ func (p *returnPacker) measure() error {
 	return nil
 }
 
-func (h *homecoming) driveName() string {
+func (h *sending) driveName() string {
 	if label := h.drive.Label(); label != "" {
 		return report.Name(label)
 	}

@@ -28,7 +28,7 @@ type tally struct {
 
 // passes goes over the files until no pack was lost on the way: then every chunk of what the return brings lies in a pack
 // that was read back.
-func (h *homecoming) passes(ctx context.Context) error {
+func (h *sending) passes(ctx context.Context) error {
 	for {
 		h.packer.lost, h.packer.full, h.packer.recordsFull = false, false, false
 		if err := h.pass(ctx); err != nil {
@@ -48,7 +48,7 @@ func (h *homecoming) passes(ctx context.Context) error {
 }
 
 // pass goes over the files once, in the order of the streams.
-func (h *homecoming) pass(ctx context.Context) error {
+func (h *sending) pass(ctx context.Context) error {
 	if h.packer.dry {
 		h.rep.Phase("what there is to carry", 0, 0)
 	} else {
@@ -89,14 +89,16 @@ func (h *homecoming) pass(ctx context.Context) error {
 
 // treePass is a pass over one tree.
 type treePass struct {
-	h      *homecoming
+	h      *sending
 	tree   string
-	groups map[uint64]bool // of inodes with several names, of which one comes or has come; true: it comes now
+	groups map[uint64]bool // of inodes with several names, of which one is on its way; true: in this return
 }
 
 // maxGroups bounds the inodes with several names that are remembered. The content of others goes once for each name.
 const maxGroups = 1 << 21
 
+// group notes that one name of an inode is on its way: the new home makes the others when it comes. Where one has come and
+// another is not there, making it failed, and its content goes once more.
 func (p *treePass) group(e *snapshot.Entry, comes bool) {
 	if e.LinkGroup != 0 && len(p.groups) < maxGroups {
 		p.groups[e.LinkGroup] = comes
@@ -111,22 +113,24 @@ func (p *treePass) file(ctx context.Context, e *snapshot.Entry) error {
 		h.result.LandedFiles++
 		h.result.LandedBytes += size
 		h.brings.cover.Break()
-		p.group(e, false)
 		return nil
 	}
 	whole, aboard := inAny(h.aboard, p.tree, e.Path)
-	if whole {
+	pieces := append(landed, aboard...)
+	need := needed(e, pieces)
+	comes, link := p.groups[e.LinkGroup]
+	if whole || link && !comes || len(pieces) > 0 && !slices.Contains(need, true) {
 		h.result.AboardFiles++
 		h.result.AboardBytes += size
 		h.brings.cover.Break()
-		p.group(e, true)
+		p.group(e, false)
 		return nil
 	}
 	if e.Hash.IsZero() {
 		p.lacks(e, errors.New("its content has never been carried to the vault"))
 		return nil
 	}
-	if p.comesAsLink(e) {
+	if link {
 		p.whole(e, nil)
 		return nil
 	}
@@ -138,7 +142,6 @@ func (p *treePass) file(ctx context.Context, e *snapshot.Entry) error {
 		p.lacks(e, fmt.Errorf("%d chunks of it are not in the vault", lacking))
 		return nil
 	}
-	need := needed(e, append(landed, aboard...))
 	complete, err := p.carry(ctx, e, need)
 	var bad *unreadable
 	switch {
@@ -152,20 +155,6 @@ func (p *treePass) file(ctx context.Context, e *snapshot.Entry) error {
 		p.part(e, need)
 	}
 	return nil
-}
-
-// comesAsLink tells whether the new home makes the file as one more name of an inode that comes before it. Where it did not
-// although it could have, the content goes once more.
-func (p *treePass) comesAsLink(e *snapshot.Entry) bool {
-	comes, seen := p.groups[e.LinkGroup]
-	if e.LinkGroup == 0 || !seen {
-		return false
-	}
-	if comes {
-		return true
-	}
-	offered, _ := inAny(p.h.offered, p.tree, e.Path)
-	return !offered
 }
 
 // whole notes a file of which all that is needed is aboard.
