@@ -174,9 +174,11 @@ func tellFromDrive(s *session, o homecoming.Options, r homecoming.Result) {
 	if o.DryRun {
 		verb = "Would bring back"
 	}
-	if r.Earlier > 0 {
+	switch {
+	case r.Complete && r.Taken == 0:
+	case r.Earlier > 0:
 		s.Info("%s: %s (%s), in %s. From earlier trips: %s.", verb, files(r.Files), report.Size(r.Bytes), report.Name(o.Target), files(r.Earlier))
-	} else {
+	default:
 		s.Info("%s: %s (%s), %s and %s, in %s.", verb, files(r.Files), report.Size(r.Bytes),
 			report.Count(r.Dirs, "directory"), report.Count(r.Others, "other entry"), report.Name(o.Target))
 	}

@@ -207,7 +207,7 @@ func (h *sending) goOn() error {
 	}
 	var open []*courier.Return
 	for _, b := range list {
-		if len(b.known) > 0 && (b.landing == nil || !b.landing.Complete) {
+		if b.unfinished() {
 			open = append(open, b.known[len(b.known)-1])
 		}
 	}

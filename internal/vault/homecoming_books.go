@@ -50,6 +50,23 @@ func (v *vault) homecomings() (list []homecomingBooks, err error) {
 	return list, nil
 }
 
+// goingHome are the numbers of the snapshots that have begun to go to a new home and have not come there in full.
+func (v *vault) goingHome() (map[uint64]bool, error) {
+	list, err := v.homecomings()
+	numbers := map[uint64]bool{}
+	for _, b := range list {
+		if b.unfinished() {
+			numbers[b.known[0].Snapshot.Number] = true
+		}
+	}
+	return numbers, err
+}
+
+// unfinished tells whether a homecoming has begun and not come to its end.
+func (b *homecomingBooks) unfinished() bool {
+	return len(b.known) > 0 && (b.landing == nil || !b.landing.Complete)
+}
+
 // readBooks reads the books of one homecoming. What is damaged is named and counts as not there: that costs carrying.
 func (v *vault) readBooks(dir string) (b homecomingBooks, err error) {
 	b.missing = map[courier.ReturnID]bool{}

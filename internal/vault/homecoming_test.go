@@ -335,6 +335,35 @@ func TestWhatTheVaultLacksIsNamed(t *testing.T) {
 	}
 }
 
+// A policy forgets no snapshot that is on its way, and a person may.
+func TestASnapshotOnItsWayHomeStays(t *testing.T) {
+	t.Parallel()
+	b := newBurned(t, nil)
+	second := newTestDrive(t)
+	noise(t, filepath.Join(b.src, "film"), 200<<10, 70)
+	b.home.pack(second, trip{})
+	b.clean(second, DeletionsAsk)
+	drive := newTestDrive(t)
+	b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1", Limit: 200 << 10})
+	prune := func() int64 {
+		r, err := Prune(context.Background(), PruneOptions{Vault: b.vault, Keep: Retention{Last: 1}, DryRun: true})
+		must(t, err)
+		return int64(r.Forgotten)
+	}
+	if n := prune(); n != 0 {
+		t.Errorf("%d forgotten while it is on its way", n)
+	}
+	b.fromDrive(drive)
+	b.toDrive(ToDriveOptions{Drive: drive})
+	if r := b.fromDrive(drive); !r.Complete {
+		t.Errorf("%+v", r)
+	}
+	b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1"}) // the vault hears of it
+	if n := prune(); n != 1 {
+		t.Errorf("%d forgotten once it is there", n)
+	}
+}
+
 func TestADryRunOfAHomecomingWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBurned(t, nil)

@@ -121,8 +121,15 @@ func (p *pruning) choose() (forget []knownSnapshot, err error) {
 	}
 	known := p.v.commits.known
 	why := p.reasons(keep)
+	leaving, err := p.v.goingHome()
+	if err != nil {
+		return nil, err
+	}
 	for i, k := range known {
 		s := PrunedSnapshot{Why: why[i]}
+		if s.Why == "" && leaving[k.number] {
+			s.Why = "it is on its way to a new home"
+		}
 		commit, err := p.v.commits.load(k)
 		if err != nil {
 			return nil, err
