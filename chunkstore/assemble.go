@@ -94,14 +94,27 @@ func (e *LackingError) add(id chunk.ID) {
 	}
 }
 
-// Room that is always left free, for records and directories; on the vault's
-// own file system also for the catalog, which does not open without.
+// Room that is always left free, for records and directories; on the file
+// system of the catalog also for that, which does not open without and grows.
 const (
-	roomLeft     = 16 << 20
-	catalogLeft  = index.MinFree + 64<<20
-	catalogTotal = 1 << 30 // on a file system this small, only roomLeft is
-	roomLooks    = 64
+	roomLeft  = 16 << 20
+	growsLeft = 64 << 20
+	roomLooks = 64
 )
+
+// leftFree is what of a file system of so many bytes is left free.
+func leftFree(total int64, hasCatalog bool) int64 {
+	if hasCatalog {
+		return index.MinFree + min(growsLeft, total/16)
+	}
+	return min(roomLeft, total/64)
+}
+
+// hasCatalog reports whether the catalog lies on a file system.
+func (s *Store) hasCatalog(f disk.FS) bool {
+	st, err := f.Stat(".")
+	return err == nil && s.indexDev != 0 && st.Dev == s.indexDev
+}
 
 // room checks that n bytes can be written. Small files are counted against the
 // last look at the file system.
@@ -130,11 +143,7 @@ func (s *Store) avail(f disk.FS) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	left := min(roomLeft, sp.Total/64)
-	if f == s.cfg.Vault && sp.Total >= catalogTotal {
-		left = catalogLeft
-	}
-	return sp.Avail - left, nil
+	return sp.Avail - leftFree(sp.Total, s.hasCatalog(f)), nil
 }
 
 // assemble writes the content of an entry into its staged name, with its

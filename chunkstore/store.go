@@ -23,10 +23,11 @@ type Store struct {
 	shelves []*shelf
 	root    bool // owners can be set
 
-	cat     *index.Catalog
-	rebuilt bool
-	seq     uint64 // of the last install record
-	broken  error  // a batch could not be finished
+	cat      *index.Catalog
+	indexDev uint64 // the device that the catalog lies on; 0: not known
+	rebuilt  bool
+	seq      uint64 // of the last install record
+	broken   error  // a batch could not be finished
 
 	absent map[*shelf]bool // at Open: shelves without our directories
 
@@ -87,6 +88,12 @@ func (s *Store) openCatalog() error {
 		return err
 	}
 	s.cat, s.rebuilt = cat, fresh
+	if d, err := disk.Dir(s.cfg.IndexDir); err == nil {
+		defer d.Close()
+		if st, err := d.Stat("."); err == nil {
+			s.indexDev = st.Dev
+		}
+	}
 	return nil
 }
 

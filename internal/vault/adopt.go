@@ -78,7 +78,7 @@ func Adopt(ctx context.Context, o AdoptOptions) (result AdoptResult, err error) 
 	if _, err := a.v.store.CheckMirror(ctx); err != nil {
 		return result, err
 	}
-	if err := offerInventory(a.v.root); err != nil {
+	if err := errors.Join(a.v.noteAdopted(), offerInventory(a.v.root)); err != nil {
 		return result, err
 	}
 	if err := a.count(ctx, plan); err != nil {

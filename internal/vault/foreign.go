@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"waterlock/index"
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
@@ -59,8 +60,9 @@ func Foreign(ctx context.Context, o ForeignOptions) (result ForeignResult, err e
 		return result, err
 	}
 	defer v.closeInto(&err)
-	// An interrupted install is finished first: it may need a name in there.
-	if err := v.openStore(ctx); err != nil {
+	// An interrupted install is finished first: it may need a name in there. Where there is no room for that, what lies
+	// there is looked at, and deleted, all the same: the install goes on without it.
+	if err := v.openStore(ctx); err != nil && !errors.Is(err, index.ErrNoRoom) {
 		return result, err
 	}
 	f := &foreign{v: v, o: o, result: &result}
@@ -69,6 +71,12 @@ func Foreign(ctx context.Context, o ForeignOptions) (result ForeignResult, err e
 	}
 	if result.Kept = f.refused(); result.Kept != "" {
 		return result, nil
+	}
+	if v.store == nil {
+		if result.Kept = v.hasAdopted(); result.Kept != "" {
+			return result, nil
+		}
+		return result, interrupted(ctx, f.walk(ctx, f.remove))
 	}
 	if err := f.letGo(ctx); err != nil {
 		return result, interrupted(ctx, err)

@@ -87,3 +87,22 @@ func RouteTrees(path string) (names []string) {
 	}
 	return names
 }
+
+// adoptedFile is there, empty, once files were adopted: chunks may be needed of what lies in foreign/.
+const adoptedFile = ".wl/adopted"
+
+func (v *vault) noteAdopted() error {
+	err := disk.Put(v.root, adoptedFile, nil)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// hasAdopted says why nothing of foreign/ can be deleted without the catalog, "" if it can.
+func (v *vault) hasAdopted() string {
+	if _, err := v.root.Stat(adoptedFile); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "snapshots may need pieces of what was adopted, and there is no room to look them up"
+}

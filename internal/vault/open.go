@@ -86,7 +86,7 @@ func (v *vault) openStore(ctx context.Context) error {
 	})
 	if err != nil {
 		v.store = nil
-		return err
+		return v.whatTakesRoom(ctx, err)
 	}
 	v.cat = v.store.Catalog()
 	if !v.store.Rebuilt() {

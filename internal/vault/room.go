@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"waterlock/chunkstore"
+	"waterlock/index"
 	"waterlock/internal/report"
 )
 
@@ -66,4 +67,27 @@ func (v *vault) roomLacking() (room Room, err error) {
 		err = json.Unmarshal(note, &room)
 	}
 	return room, err
+}
+
+// whatTakesRoom says, where the catalog cannot be opened for want of room, how much must become free and what of the vault
+// a person can delete for that.
+func (v *vault) whatTakesRoom(ctx context.Context, err error) error {
+	if !errors.Is(err, index.ErrNoRoom) {
+		return err
+	}
+	free, ferr := v.root.Free()
+	if ferr != nil {
+		return err
+	}
+	missing := max(0, index.MinFree-free.Avail)
+	result := ForeignResult{}
+	f := &foreign{v: v, result: &result}
+	if werr := f.walk(ctx, f.list); werr != nil {
+		return err
+	}
+	what := "nothing that wl vault foreign --remove could delete"
+	if result.Files > 0 {
+		what = fmt.Sprintf("%s of somebody else's files, which wl vault foreign --remove deletes also now", report.Size(result.Bytes))
+	}
+	return fmt.Errorf("%w. %s more must become free there. Of the vault, .wl/foreign holds %s", err, report.Size(missing), what)
 }

@@ -22,6 +22,7 @@
 //	.wl/vault.toml                        settings; its appearance makes the directory a vault
 //	.wl/lock                              held by every command that works on the vault
 //	.wl/joined.commit                     the commit by which the vault joined its route, see joined.go
+//	.wl/adopted                           files were adopted once, see joined.go
 //	.wl/snapshots/<number>-<shipment>.commit
 //	.wl/receipts/<number>-<hash>.receipt
 //	.wl/receipts/<number>-<hash>.inventory, <number>.offer    see inventory.go
