@@ -56,6 +56,7 @@ func packFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "allow-device", Usage: "`TREE` that was moved to another device on purpose"},
 		&cli.StringSliceFlag{Name: "allow-vanished", Usage: "`TREE` of which more than a fifth of the files were deleted on purpose"},
 		&cli.StringSliceFlag{Name: "allow-lost-scan", Usage: "`TREE` of which home lost what it knew: read all anew, take what is not there for deleted"},
+		&cli.BoolFlag{Name: "without-inventory", Usage: "carry data although it is not known what the vault has: some of it may be there already"},
 		&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of a pack at most, below 4GiB (default: as route.toml says)"},
 	}, goneFlags()...)
 }
@@ -75,6 +76,8 @@ func (s *session) packOptions() (home.PackOptions, error) {
 		AllowVanished: c.StringSlice("allow-vanished"),
 		AllowLostScan: c.StringSlice("allow-lost-scan"),
 		Report:        s,
+
+		WithoutInventory: c.Bool("without-inventory"),
 	}
 	if o.For < 0 {
 		return o, exit.Errorf(exit.Usage, "--for %s is before now", o.For)
@@ -168,6 +171,8 @@ func tellPacked(s *session, r home.PackResult) {
 			files(r.Rotten), is(r.Rotten))
 	}
 	switch {
+	case r.Asks != "" && r.ChunksNew == 0:
+		s.Info("It asks the vault for its inventory, the list of all chunks there. Left until that has come: %s, about %s at most.", files(r.Pending), report.Size(r.PendingBytes))
 	case r.Pending > 0:
 		why := r.Why
 		if why == "" {

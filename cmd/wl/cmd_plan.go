@@ -78,6 +78,9 @@ func planText(r home.PlanResult) string {
 	if r.Wants > 0 {
 		fmt.Fprintf(&b, "The vault asks for %s; they go first.\n", chunks(r.Wants))
 	}
+	if r.Asks != "" {
+		fmt.Fprintf(&b, "%s The trips below come after that, and carry less: what the vault has already is not carried.\n", inventoryNeeded(r.Asks))
+	}
 	if r.Recarried > 0 {
 		fmt.Fprintf(&b, "About %s of it are carried again: they are no longer on this drive, and no receipt says that they arrived.\n", report.Size(r.Recarried))
 	}

@@ -36,7 +36,8 @@ func receiptExportCommand(e *env) *cli.Command {
 			"puts it onto the drive; this writes the newest one into a file of its own, to be mailed or copied,\n"+
 			"before the drive is back, or because the drive was full or read-only. It is some kilobytes, or\n"+
 			"megabytes where much is asked for. FILE - is the standard output. A receipt that lies there is\n"+
-			"replaced, any other file is left alone.",
+			"replaced, any other file is left alone. Where the vault sends its inventory with the receipt, that is\n"+
+			"FILE.inventory, to be carried along.",
 			"wl receipt export receipt",
 			"wl receipt export - | ssh home wl receipt import -"),
 		Flags: []cli.Flag{vaultFlag()},
@@ -61,6 +62,13 @@ func receiptExportCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if r.Inventory != "" && file == "-" {
+				s.Warn("the inventory that goes with this receipt does not: name a file, and carry FILE.inventory along")
+			} else if r.Inventory != "" {
+				if err := writeInventory(file+inventorySuffix, r); err != nil {
+					return err
+				}
+			}
 			if file, err = writeReceipt(e, file, r.Bytes); err != nil {
 				return err
 			}
@@ -68,11 +76,37 @@ func receiptExportCommand(e *env) *cli.Command {
 			if file != "-" {
 				s.Info("Receipt %d of vault %s for route %s, of %s, is in %s (%s).", r.Receipt.Number, report.Name(r.Receipt.VaultName), r.Route,
 					when(r.Receipt.Time), report.Name(file), report.Size(int64(len(r.Bytes))))
+				if r.Inventory != "" {
+					s.Info("Beside it lies the inventory that goes with it: %s (%s). Carry both.", report.Name(file+inventorySuffix),
+						report.Size(courier.InventorySize(r.Receipt.Inventory.Count)))
+				}
 				s.Info("At home: wl receipt import %s", report.Name(filepath.Base(file)))
 			}
 			return end(r.Damaged, false)
 		},
 	}
+}
+
+// inventorySuffix is behind the name of a receipt's file in that of its inventory.
+const inventorySuffix = ".inventory"
+
+// writeInventory copies the inventory that goes with a receipt to where that is going to lie.
+func writeInventory(file string, r vault.ExportedReceipt) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	src, err := os.Open(r.Inventory)
+	if err != nil {
+		return err
+	}
+	defer src.Close() // was only read
+	fsys, err := disk.Dir(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer fsys.Close()
+	return courier.WriteInventoryFile(fsys, filepath.Base(file), r.Receipt, src)
 }
 
 // writeReceipt writes a receipt into a file or to the standard output, and returns where it lies.
@@ -142,7 +176,8 @@ func receiptImportCommand(e *env) *cli.Command {
 			}
 			ctx, ctrlC := cancelOnInterrupt(s.console)
 			defer ctrlC.Release()
-			res, err := home.ImportReceipt(ctx, home.ImportOptions{State: s.state, Route: c.String("route"), Receipt: r, Bytes: b, Report: s})
+			res, err := home.ImportReceipt(ctx, home.ImportOptions{State: s.state, Route: c.String("route"), Receipt: r, Bytes: b,
+				Inventory: c.Args().First() + inventorySuffix, Report: s})
 			if err != nil {
 				return stoppedBy(ctrlC, err)
 			}
@@ -156,6 +191,10 @@ func receiptImportCommand(e *env) *cli.Command {
 
 func tellImported(s *session, r home.ImportResult) {
 	head := fmt.Sprintf("Receipt %d of vault %s for route %s, of %s", r.Receipt, report.Name(r.Vault), r.Route, when(r.Time))
+	if r.CaughtUp {
+		s.Info("%s. The inventory that goes with it has come, and counts now.", head)
+		return
+	}
 	if !r.Taken {
 		s.Info("%s: %s. Nothing changed; the newest is receipt %d, of %s.", head, r.Why, r.Known, when(r.KnownTime))
 		return

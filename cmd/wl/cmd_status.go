@@ -158,6 +158,9 @@ func homeStatus(r home.StatusResult) string {
 		}
 		fmt.Fprintln(&b, ".")
 	}
+	if r.Asks != "" {
+		fmt.Fprintln(&b, inventoryNeeded(r.Asks))
+	}
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\nTREE\tFILES\tSIZE\tHELD\tABOARD\tPENDING\tUNSEEN\tPATH")
 	for _, t := range r.Trees {
@@ -176,6 +179,11 @@ func homeStatus(r home.StatusResult) string {
 		b.WriteString(overdueLine(o, homeOverdue))
 	}
 	return b.String()
+}
+
+// inventoryNeeded says what home is waiting for before it carries data.
+func inventoryNeeded(why string) string {
+	return "Needed: the vault's inventory, since " + why + ". Until it has come nothing counts as held, and wl pack carries the snapshot and the request alone."
 }
 
 // writeDrives says which drives are out, since when, and with how much.

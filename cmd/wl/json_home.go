@@ -31,13 +31,23 @@ type initForm struct {
 	Config    string     `json:"config"`
 	ConfigB64 []byte     `json:"config_b64,omitempty"`
 	Trees     []treeForm `json:"trees"`
+	Joined    bool       `json:"joined"`
+	Snapshot  uint64     `json:"snapshot"`
+	Known     []string   `json:"known_trees"`
 }
 
 func initSummary(r home.InitResult) initForm {
 	return initForm{
 		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
 		Trees: listOf(r.Trees, func(t home.TreeRoot) treeForm { return treeForm{textOf(t.Name), pathOf(t.Path)} }),
+		Known: []string{},
 	}
+}
+
+func joinSummary(r home.JoinResult) initForm {
+	f := initSummary(r.InitResult)
+	f.Joined, f.Snapshot, f.Known = true, r.Snapshot, listOf(r.Known, textOf)
+	return f
 }
 
 type packForm struct {
@@ -75,6 +85,7 @@ type packForm struct {
 	PendingFiles   int64         `json:"pending_files"`
 	PendingBytes   int64         `json:"pending_bytes"`
 	PendingWhy     string        `json:"pending_why"`
+	InventoryWhy   string        `json:"inventory_why"`
 	Unseen         int64         `json:"unseen"`
 	RottenFiles    int64         `json:"rotten_files"`
 	Problems       int64         `json:"problems"`
@@ -152,7 +163,8 @@ func packSummary(r home.PackResult) packForm {
 		ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ReadFiles: r.FilesRead, ReadBytes: r.BytesRead, MovedFiles: r.Moved, Again: r.Again, NotAgainBytes: r.NotAgain,
 		NewChunks: r.ChunksNew, NewBytes: r.BytesNew, ShipmentBytes: r.BytesWritten,
 		PendingFiles: r.Pending, PendingBytes: r.PendingBytes, PendingWhy: textOf(r.Why),
-		Unseen: r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems,
+		InventoryWhy: textOf(r.Asks),
+		Unseen:       r.Unseen, RottenFiles: r.Rotten, Problems: r.Problems,
 		Wants: r.Wants, WantsServed: r.WantsServed, WantsOpen: r.WantsOpen, WantsGone: r.WantsGone, Unserved: listOf(r.Unserved, unservedItem),
 		Stopped:  listOf(r.Stopped, stoppedItem),
 		Vanished: goneSummary(r.Vanished), Excluded: goneSummary(r.Excluded),
@@ -174,6 +186,7 @@ type routeForm struct {
 	VaultFreeBytes  int64              `json:"vault_free_bytes"`
 	VaultTotalBytes int64              `json:"vault_total_bytes"`
 	WantedChunks    int64              `json:"wanted_chunks"`
+	InventoryWhy    string             `json:"inventory_why"`
 	ReadSince       time.Time          `json:"read_since,omitzero"`
 	Overdue         []overdueForm      `json:"overdue"`
 	Trees           []treeStatusForm   `json:"trees"`
@@ -223,7 +236,7 @@ func routeItem(r home.StatusResult) routeForm {
 		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
 		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotAt), ArrivedSnapshot: r.Arrived,
 		Vault: textOf(r.Vault), Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt),
-		VaultFreeBytes: r.VaultFree, VaultTotalBytes: r.VaultTotal, WantedChunks: r.Wants,
+		VaultFreeBytes: r.VaultFree, VaultTotalBytes: r.VaultTotal, WantedChunks: r.Wants, InventoryWhy: textOf(r.Asks),
 		ReadSince: stamp(r.ReadSince), Overdue: listOf(r.Overdue, overdueOf),
 		Trees:     listOf(r.Trees, treeStatusOf),
 		Drives:    listOf(r.Drives, driveStatusOf),

@@ -20,6 +20,7 @@ type planForm struct {
 	ToCarryBytes    int64           `json:"to_carry_bytes"`
 	RecarriedBytes  int64           `json:"recarried_bytes"`
 	WantedChunks    int64           `json:"wanted_chunks"`
+	InventoryWhy    string          `json:"inventory_why"`
 	Order           string          `json:"order"`
 	Classes         []planClassForm `json:"classes"`
 	Trees           []planTreeForm  `json:"trees"`
@@ -65,7 +66,7 @@ func planSummary(r home.PlanResult) planForm {
 	return planForm{
 		Route: r.Route, RouteID: r.RouteID, Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotAt),
 		Files: r.Files, Bytes: r.Bytes, ToReadFiles: r.ToReadFiles, ToReadBytes: r.ToRead, ToCarryBytes: r.ToCarry,
-		RecarriedBytes: r.Recarried, WantedChunks: r.Wants, Order: string(r.Order),
+		RecarriedBytes: r.Recarried, WantedChunks: r.Wants, InventoryWhy: textOf(r.Asks), Order: string(r.Order),
 		Classes: listOf(r.Classes, func(c home.PlanClass) planClassForm { return planClassForm{string(c.Priority), c.Bytes} }),
 		Trees:   listOf(r.Trees, func(t home.PlanTree) planTreeForm { return planTreeForm{textOf(t.Tree), t.Files, t.Bytes} }),
 		Stopped: listOf(r.Stopped, stoppedItem),

@@ -19,12 +19,14 @@ type receiptExportForm struct {
 	Receipt uint64    `json:"receipt"`
 	Time    time.Time `json:"time,omitzero"`
 	Damaged bool      `json:"damaged"`
+	With    bool      `json:"with_inventory"`
 }
 
 func receiptExportSummary(file string, r vault.ExportedReceipt) receiptExportForm {
 	return receiptExportForm{
 		pathForm: pathOf(file), Bytes: len(r.Bytes), Route: textOf(r.Route), RouteID: r.Receipt.Route.String(),
 		Vault: textOf(r.Receipt.VaultName), Receipt: r.Receipt.Number, Time: stamp(r.Receipt.Time), Damaged: r.Damaged,
+		With: r.Inventory != "" && file != "-",
 	}
 }
 
@@ -36,6 +38,7 @@ type receiptImportForm struct {
 	Time             time.Time          `json:"time,omitzero"`
 	Taken            bool               `json:"taken"`
 	Why              string             `json:"why"`
+	CaughtUp         bool               `json:"caught_up"`
 	KnownReceipt     uint64             `json:"known_receipt"`
 	KnownReceiptTime time.Time          `json:"known_receipt_time,omitzero"`
 	ArrivedSnapshot  uint64             `json:"arrived_snapshot"`
@@ -54,7 +57,7 @@ type acknowledgedForm struct {
 func receiptImportSummary(r home.ImportResult) receiptImportForm {
 	return receiptImportForm{
 		Route: textOf(r.Route), RouteID: r.RouteID, Vault: textOf(r.Vault), Receipt: r.Receipt, Time: stamp(r.Time),
-		Taken: r.Taken, Why: r.Why, KnownReceipt: r.Known, KnownReceiptTime: stamp(r.KnownTime), ArrivedSnapshot: r.Arrived, WantedChunks: r.Wants,
+		Taken: r.Taken, CaughtUp: r.CaughtUp, Why: r.Why, KnownReceipt: r.Known, KnownReceiptTime: stamp(r.KnownTime), ArrivedSnapshot: r.Arrived, WantedChunks: r.Wants,
 		Shipments: listOf(r.Shipments, func(a home.AcknowledgedShipment) acknowledgedForm {
 			return acknowledgedForm{a.Snapshot, a.Shipment, a.DriveID, textOf(a.Drive), a.All}
 		}),

@@ -31,6 +31,31 @@ func WriteReceiptFile(fsys disk.FS, name string, b []byte) error {
 	return err
 }
 
+// WriteInventoryFile writes the inventory that goes with a receipt into a file of its own beside it, before it. An inventory
+// that lies there makes room for it; any other file is left alone (fs.ErrExist).
+func WriteInventoryFile(fsys disk.FS, name string, r *Receipt, src io.Reader) error {
+	old, err := fsys.Open(name)
+	if err == nil {
+		_, err = NewInventoryReader(old)
+		old.Close() // was only read
+		if err != nil {
+			return fmt.Errorf("what lies at %s is no inventory, and stays: %w", name, fs.ErrExist)
+		}
+		if err := fsys.Remove(name); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = writeInventory(fsys, name, func(w io.Writer) (InventoryRef, error) {
+		return r.Inventory, CheckInventory(io.TeeReader(src, w), r, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return fsys.SyncDir(".")
+}
+
 // ReadReceiptFile reads a receipt that came by itself, and gives its bytes as they are. One that fails its check is an
 // ErrReceipt with the exit code of damage.
 func ReadReceiptFile(r io.Reader) (b []byte, rc *Receipt, err error) {

@@ -44,6 +44,9 @@ type PackOptions struct {
 	AllowVanished []string // more than a fifth of the files are gone
 	AllowLostScan []string // what home knew of the tree is lost: all is read anew, whatever is not there counts as deleted
 
+	// WithoutInventory carries data although home does not know yet what the vault has: see PackResult.Asks.
+	WithoutInventory bool
+
 	// What is left out of every tree, beside the settings of route.toml.
 	Exclusions
 	Vanished   Answer   // what becomes of files that vanished; "" = the setting of route.toml
@@ -110,6 +113,7 @@ type PackResult struct {
 	Vanished     GoneFiles // gone since the last snapshot, or still undecided
 	Excluded     GoneFiles // newly excluded
 	Why          string    // why something is pending, in words: the drive is full, stopped, time is up, limit; "" if nothing is
+	Asks         string    // why the vault is asked for its inventory, in words; "" if it is not
 	Interrupted  bool      // stopped by the first Ctrl-C, shipment closed
 
 	ReadBack Coldness // how the drive was read back
@@ -168,6 +172,7 @@ type StatusResult struct {
 	VaultFree  int64
 	VaultTotal int64
 	Wants      int64     // chunks the vault asks for
+	Asks       string    // why home needs an inventory of the vault before it carries data, in words; "" if it does not
 	ReadSince  time.Time // all that the vault has was read there at this time or later; zero: not known
 	Overdue    []report.Overdue
 	Trees      []TreeStatus

@@ -79,7 +79,7 @@ func (r *run) close(ctx context.Context) error {
 
 // nextNumber goes above every snapshot number that anybody has heard of.
 func (r *run) nextNumber() uint64 {
-	n := r.numbers
+	n := max(r.numbers, r.books.horizon.heard)
 	if r.fleet.newest != nil {
 		n = max(n, r.fleet.newest.Snapshot.Number)
 	}
@@ -273,6 +273,7 @@ func (r *run) newCommit(rec *snapshot.Record) (*courier.Commit, error) {
 		Route:    courier.RouteInfo{ID: r.site.route, Name: cfg.Name, Created: cfg.Created, Chunker: r.params, Encrypted: cfg.Encryption},
 		Shipment: r.sh.id, Attempt: 1, Drive: r.drive.ID(), DriveLabel: r.drive.Label(),
 		Time: r.site.now().UTC().Truncate(time.Second), Tool: tool, Snapshot: *rec, Basis: r.books.basis(), Floor: rec.Number,
+		Inventory: r.books.horizon.lacksInventory(),
 	}
 	slices.SortFunc(r.sh.packs, comparePacks)
 	for _, name := range r.sh.packs {
@@ -287,6 +288,9 @@ func (r *run) newCommit(rec *snapshot.Record) (*courier.Commit, error) {
 			continue
 		}
 		c.Floor = min(c.Floor, sh.number)
+		if r.books.earlier[sh.id] {
+			continue // it is not under way, and home does not count on it
+		}
 		c.Out = append(c.Out, courier.OutShipment{Number: sh.number, Shipment: sh.id, Drive: sh.drive, DriveLabel: sh.label,
 			Time: sh.time, Lost: sh.lost || sh.missing})
 	}
@@ -302,6 +306,7 @@ func (r *run) tidy(number uint64) {
 	if keep, err := r.site.lastScans(number); err == nil {
 		r.site.removeScans(r.rep, keep)
 	}
+	r.books.dropInventories()
 	if r.books.receipt == nil {
 		return
 	}

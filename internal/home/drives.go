@@ -67,7 +67,7 @@ func (b *books) drives() (drives []DriveStatus, shipments []ShipmentStatus, err 
 		if !packed.Before(d.LastSeen) {
 			d.LastSeen, d.Label = packed, sh.label
 		}
-		if sh.number != 0 && b.ackedInFull(sh.id) {
+		if sh.number != 0 && b.arrivedOnce(sh.id) {
 			continue
 		}
 		st := ShipmentStatus{Snapshot: sh.number, Shipment: sh.id.String(), DriveID: sh.drive.String(), Drive: sh.label,

@@ -3,7 +3,9 @@ package home
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -18,7 +20,9 @@ type ImportOptions struct {
 	Route   string // name; "" = the route that the receipt is of
 	Receipt *courier.Receipt
 	Bytes   []byte // verbatim
-	Report  report.Reporter
+	// Inventory is the file of the inventory that goes with it, if it names one: it need not be there.
+	Inventory string
+	Report    report.Reporter
 }
 
 // ImportResult says what a receipt changed.
@@ -31,6 +35,7 @@ type ImportResult struct {
 	Taken     bool   // it is newer than all that home knew, and counts now
 	Known     uint64 // the newest that home knew before; 0 = none
 	KnownTime time.Time
+	CaughtUp  bool   // home had it without the inventory that goes with it, and has that now
 	Why       string // why it changes nothing, in words; "" = it counts
 	Arrived   uint64 // newest snapshot that has arrived, by the newest receipt
 	Wants     int64  // chunks that the vault asks for, by the newest receipt
@@ -105,13 +110,17 @@ func (s *site) importAlone(o ImportOptions) (res ImportResult, err error) {
 	if b.receipt != nil {
 		res.Known, res.KnownTime = b.receipt.Number, b.receipt.Time
 	}
+	open := func() (io.ReadCloser, error) { return os.Open(o.Inventory) }
 	if !b.newer(r) {
+		if res.CaughtUp, err = b.catchUp(r, open); err != nil {
+			return res, err
+		}
 		res.Why, err = s.whyNot(b.receipt, o)
 		res.Arrived, res.Wants = b.receipt.NewestArrived, int64(len(b.receipt.Wants))
 		return res, err
 	}
 	before := maps.Clone(b.acks)
-	if err := b.take(r, o.Bytes); err != nil {
+	if err := b.take(r, o.Bytes, open); err != nil {
 		return res, err
 	}
 	res.Taken, res.Arrived, res.Wants = true, r.NewestArrived, int64(len(r.Wants))

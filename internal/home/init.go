@@ -20,14 +20,23 @@ import (
 // Init makes a route over the directories given: it draws the route's id and polynomial and writes route.toml, last.
 func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	rep := orDiscard(o.Report)
-	if o.State == "" {
-		return InitResult{}, exit.Errorf(exit.Usage, "no state directory given")
-	}
 	cfg, err := newConfig(o)
 	if err != nil {
 		return InitResult{}, exit.With(exit.Usage, err)
 	}
-	state, err := filepath.Abs(o.State)
+	return makeRoute(o.State, cfg, rep, nil)
+}
+
+// makeRoute makes the state of a route. Its order is
+//
+//  1. the directories
+//  2. first, if not nil: what must be there before anything is done with the route
+//  3. route.toml: its appearance makes the route, so that an interrupted run is simply run again
+func makeRoute(stateDir string, cfg *Config, rep report.Reporter, first func(*site) error) (InitResult, error) {
+	if stateDir == "" {
+		return InitResult{}, exit.Errorf(exit.Usage, "no state directory given")
+	}
+	state, err := filepath.Abs(stateDir)
 	if err != nil {
 		return InitResult{}, err
 	}
@@ -46,24 +55,12 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return InitResult{}, err
 	}
-	data, err := cfg.encode()
-	if err != nil {
-		return InitResult{}, err
-	}
-	if _, err := decodeConfig(data); err != nil {
-		return InitResult{}, fmt.Errorf("the settings just written do not read back: %w", err)
-	}
 	fs, err := disk.Dir(dir)
 	if err != nil {
 		return InitResult{}, err
 	}
 	defer fs.Close()
-	for _, d := range []string{dirScan, dirStreams, dirShipments, dirReceipts} {
-		if err := disk.MkdirAll(fs, d, 0o700); err != nil {
-			return InitResult{}, err
-		}
-	}
-	if err := disk.Put(fs, configFile, data); err != nil {
+	if err := writeRoute(fs, cfg, first); err != nil {
 		return InitResult{}, err
 	}
 	res := InitResult{Route: cfg.Name, RouteID: cfg.RouteID, Config: filepath.Join(dir, configFile)}
@@ -71,6 +68,27 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 		res.Trees = append(res.Trees, TreeRoot{t.Name, t.Path})
 	}
 	return res, nil
+}
+
+func writeRoute(fs disk.FS, cfg *Config, first func(*site) error) error {
+	data, err := cfg.encode()
+	if err != nil {
+		return err
+	}
+	if _, err := decodeConfig(data); err != nil {
+		return fmt.Errorf("the settings do not read back: %w", err)
+	}
+	for _, d := range []string{dirScan, dirStreams, dirShipments, dirReceipts} {
+		if err := disk.MkdirAll(fs, d, 0o700); err != nil {
+			return err
+		}
+	}
+	if first != nil {
+		if err := first(&site{state: fs}); err != nil {
+			return err
+		}
+	}
+	return disk.Put(fs, configFile, data)
 }
 
 func newConfig(o InitOptions) (*Config, error) {

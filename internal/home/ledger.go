@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -30,7 +31,9 @@ type books struct {
 	receipt *courier.Receipt                      // the newest
 	acks    map[courier.ShipmentID]*courier.Taken // all that was acknowledged in the present epoch
 	torn    bool                                  // a receipt speaks of a pack whose chunk list is damaged
+	earlier map[courier.ShipmentID]bool           // acknowledged in full, in an epoch that is over
 	times   map[uint64]time.Time                  // of all receipts at home, by number
+	horizon horizon
 }
 
 // openBooks opens the ledger and rebuilds it if it is fresh or was not folded from exactly the files that are here.
@@ -41,7 +44,7 @@ func (s *site) openBooks(f *fleet, rep report.Reporter) (*books, error) {
 		return nil, err
 	}
 	b.ledger = l
-	if !fresh {
+	if err = b.lookBack(report.Discard); err == nil && !fresh {
 		fresh, err = b.foreign()
 	}
 	if err == nil && fresh {
@@ -88,6 +91,7 @@ func (b *books) fingerprint() ([]byte, error) {
 	for _, r := range receipts {
 		names.WriteString(r + "\n")
 	}
+	fmt.Fprintf(&names, "%s\nbelieved from %d\n", b.horizon.inventory, b.horizon.anew)
 	for _, sh := range b.fleet.all {
 		if sh.unusable {
 			continue
@@ -110,7 +114,7 @@ func (b *books) fingerprint() ([]byte, error) {
 
 // readAcks reads from the receipts what was acknowledged; the ledger knows the rest already.
 func (b *books) readAcks() error {
-	b.acks = map[courier.ShipmentID]*courier.Taken{}
+	b.acks, b.earlier = map[courier.ShipmentID]*courier.Taken{}, map[courier.ShipmentID]bool{}
 	return b.site.eachReceipt(b.rep, func(r *courier.Receipt) error {
 		b.enter(r)
 		for i := range r.Taken {
@@ -125,14 +129,26 @@ func (b *books) readAcks() error {
 // enter notes the time of a receipt, and forgets what an earlier epoch acknowledged.
 func (b *books) enter(r *courier.Receipt) {
 	b.times[r.Number] = r.Time
-	if b.receipt != nil && b.receipt.Epoch != r.Epoch {
-		clear(b.acks)
+	if b.receipt == nil || b.receipt.Epoch == r.Epoch {
+		return
 	}
+	for id, t := range b.acks {
+		if t.All {
+			b.earlier[id] = true
+		}
+	}
+	clear(b.acks)
 }
 
 // refold makes the ledger anew from chunk lists and receipts.
 func (b *books) refold() error {
 	b.rep.Verbose("folding the ledger from chunk lists and receipts")
+	if err := b.lookBack(report.Discard); err != nil {
+		return err
+	}
+	if err := b.soundInventory(); err != nil {
+		return err
+	}
 	if err := b.ledger.Close(); err != nil {
 		b.rep.Verbose("the old ledger does not close: %v", err)
 	}
@@ -143,14 +159,10 @@ func (b *books) refold() error {
 	if err != nil {
 		return err
 	}
-	b.ledger, b.receipt, b.acks = l, nil, map[courier.ShipmentID]*courier.Taken{}
+	b.ledger, b.receipt = l, nil
+	b.acks, b.earlier = map[courier.ShipmentID]*courier.Taken{}, map[courier.ShipmentID]bool{}
 
 	lists, err := b.listOrder()
-	if err != nil {
-		return err
-	}
-	var present courier.Epoch // of the newest receipt
-	err = b.site.eachReceipt(report.Discard, func(r *courier.Receipt) error { present = r.Epoch; return nil })
 	if err != nil {
 		return err
 	}
@@ -159,7 +171,7 @@ func (b *books) refold() error {
 			return err
 		}
 		b.enter(r)
-		return b.apply(r, r.Epoch != present)
+		return b.apply(r)
 	})
 	if err != nil {
 		return err
@@ -244,6 +256,9 @@ func (b *books) ackedInFull(id courier.ShipmentID) bool {
 	t := b.acks[id]
 	return t != nil && t.All
 }
+
+// arrivedOnce tells the same of any epoch: such a shipment is not under way, whether the vault still has it or not.
+func (b *books) arrivedOnce(id courier.ShipmentID) bool { return b.ackedInFull(id) || b.earlier[id] }
 
 // dropShipment takes back all that a shipment carries: it is not where it should be.
 func (b *books) dropShipment(sh *shipment) error {

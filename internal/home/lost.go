@@ -96,7 +96,7 @@ func (s *site) driveLost(ctx context.Context, drive courier.DriveID, rep report.
 	}
 	defer func() { err = errors.Join(err, b.close(err == nil)) }()
 	for _, sh := range f.all {
-		if sh.drive != drive || sh.unusable || sh.missing || b.ackedInFull(sh.id) {
+		if sh.drive != drive || sh.unusable || sh.missing || b.arrivedOnce(sh.id) {
 			continue
 		}
 		if sh.lost {

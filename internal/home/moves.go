@@ -80,7 +80,7 @@ func (r *run) findMoves() error {
 	for i, t := range r.trees {
 		err := eachScanned(r.site.state, t.lastScan, func(e *snapshot.ScanEntry) error {
 			key := keyOf(e.Local, &e.Entry)
-			if _, ok := slices.BinarySearch(keys, key); !ok || e.Entry.Gone != snapshot.Here || !hasContent(e) {
+			if _, ok := slices.BinarySearch(keys, key); !ok || e.Entry.Gone != snapshot.Here || !knowsContent(e) {
 				return nil
 			}
 			rec := encodeMove(i, e)

@@ -57,6 +57,7 @@ type run struct {
 	closing  int64 // room kept free for streams, commit and receipt
 	budget   int64 // room for packs of chunks at the start
 	limited  bool  // the budget is the person's limit and not the drive's
+	waits    bool  // for the vault's inventory: no data is carried
 	deadline time.Time
 	trusted  bool // every closed shipment's commit is known to be on its drive
 	numbers  uint64
@@ -149,6 +150,10 @@ func (r *run) lookAtDrive() error {
 	if err := r.takeReceipt(); err != nil {
 		return err
 	}
+	if err := r.noticeRollback(); err != nil {
+		return err
+	}
+	r.askForInventory()
 	if err := r.welcome(); err != nil {
 		return err
 	}
@@ -190,9 +195,6 @@ func (r *run) takeReceipt() error {
 		r.res.Receipts = append(r.res.Receipts, number)
 		r.tellReceipt(number)
 	}
-	if f, b := r.fleet.newest, r.books.receipt; b != nil && (f == nil && b.HighestSnapshot > 0 || f != nil && b.HighestSnapshot > f.Snapshot.Number) {
-		r.rep.Warn("the vault knows snapshot %d, which home does not: home was rolled back; it goes on above that number", b.HighestSnapshot)
-	}
 	return nil
 }
 
@@ -206,6 +208,18 @@ func (r *run) tellReceipt(number uint64) {
 		wants = report.Count(n, "chunk") + " asked for again"
 	}
 	r.rep.Info("Receipt %d of vault %s was on the drive: %s, %s.", number, report.Name(receipt.VaultName), arrived, wants)
+}
+
+// askForInventory tells whether this run asks the vault for its inventory, and why.
+func (r *run) askForInventory() {
+	h := &r.books.horizon
+	if r.res.Asks = h.why(); r.res.Asks == "" {
+		return
+	}
+	r.waits = !r.o.WithoutInventory
+	if r.waits {
+		r.rep.Warn("%s: until the vault's inventory has come, the list of all chunks that it has, the drive takes the snapshot and the request for it, and no data. So nothing is carried that is there. To carry data at once all the same: wl pack --without-inventory", r.res.Asks)
+	}
 }
 
 // loadTrees looks up what is known of each tree.
@@ -394,7 +408,9 @@ func (r *run) interrupted() bool {
 }
 
 func (r *run) outOfRoom() {
-	if r.limited {
+	if r.waits {
+		r.setWhy("until the vault's inventory has come")
+	} else if r.limited {
 		r.setWhy("the limit is reached")
 	} else {
 		r.setWhy("the drive is full")

@@ -31,11 +31,12 @@ type PlanResult struct {
 	Snapshot   uint64 // the newest; 0 = none
 	SnapshotAt time.Time
 
-	Files, Bytes        int64 // of all trees
-	ToReadFiles, ToRead int64 // new or changed since, or not carried yet
-	ToCarry             int64 // of these: without holes and what was carried of them
-	Recarried           int64 // about what is no longer on the drive given, and so carried again
-	Wants               int64 // chunks that the vault asks for, which go first
+	Files, Bytes        int64  // of all trees
+	ToReadFiles, ToRead int64  // new or changed since, or not carried yet
+	ToCarry             int64  // of these: without holes and what was carried of them
+	Recarried           int64  // about what is no longer on the drive given, and so carried again
+	Wants               int64  // chunks that the vault asks for, which go first
+	Asks                string // why the next trip carries no data and asks for the vault's inventory, in words; "" if it does not
 	Order               Order
 	Classes             []PlanClass // where there is more than one: in the order in which they are carried
 	Trees               []PlanTree
@@ -149,6 +150,7 @@ func (s *site) plan(ctx context.Context, o PlanOptions) (res PlanResult, err err
 
 // tellPlan copies what the survey found.
 func (r *run) tellPlan(res *PlanResult) {
+	res.Asks = r.books.horizon.why()
 	res.Route, res.RouteID, res.Order = r.res.Route, r.res.RouteID, r.site.cfg.Pack.Order
 	if c := r.fleet.newest; c != nil {
 		res.Snapshot, res.SnapshotAt = c.Snapshot.Number, c.Snapshot.Time
@@ -241,7 +243,7 @@ func (r *run) knownDrives() (drives []PlanDrive, err error) {
 		}
 		d := &drives[i]
 		d.Label, d.lost = sh.label, sh.lost // the last word counts
-		if sh.counts() && !r.books.ackedInFull(sh.id) {
+		if sh.counts() && !r.books.arrivedOnce(sh.id) {
 			d.aboard += sh.size
 		}
 	}

@@ -105,9 +105,17 @@ func (s *site) importReceipt(b *books, d *courier.Drive, rep report.Reporter) (u
 	}
 	newest := found[0]
 	if !b.newer(newest.Receipt) {
-		return 0, nil
+		_, err := b.catchUp(newest.Receipt, inventoryOn(d, newest.Receipt))
+		return 0, err
 	}
-	return newest.Receipt.Number, b.take(newest.Receipt, newest.Bytes)
+	for _, older := range slices.Backward(found[1:]) { // whose inventory is the last there is
+		if r := older.Receipt; newest.Receipt.Inventory.IsZero() && !r.Inventory.IsZero() && r.Epoch == newest.Receipt.Epoch && b.newer(r) {
+			if err := b.take(r, older.Bytes, inventoryOn(d, r)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return newest.Receipt.Number, b.take(newest.Receipt, newest.Bytes, inventoryOn(d, newest.Receipt))
 }
 
 // newer tells whether a receipt is newer than all that home knows. A receipt is the vault's whole state, so the newest
@@ -118,10 +126,15 @@ func (b *books) newer(r *courier.Receipt) bool {
 
 // take believes a receipt that is newer, however it came. The order is
 //
-//  1. the receipt, durable at home
-//  2. the ledger: a run that ends in between finds one that does not fit its files, and folds them anew
-//  3. drives that were lost and have turned up are lost no longer
-func (b *books) take(r *courier.Receipt, data []byte) error {
+//  1. the inventory that goes with it, durable at home: from the next step on it is believed
+//  2. the receipt, durable at home
+//  3. the ledger: a run that ends in between finds one that does not fit its files, and folds them anew
+//  4. drives that were lost and have turned up are lost no longer
+func (b *books) take(r *courier.Receipt, data []byte, open inventorySource) error {
+	inventory, err := b.site.keepInventory(r, open, b.rep)
+	if err != nil {
+		return err
+	}
 	if err := disk.MkdirAll(b.site.state, dirReceipts, 0o700); err != nil {
 		return err
 	}
@@ -129,16 +142,22 @@ func (b *books) take(r *courier.Receipt, data []byte) error {
 		return err
 	}
 	before := maps.Clone(b.acks)
-	if b.receipt != nil && b.receipt.Epoch != r.Epoch {
-		b.rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew; home counts on what this receipt lists and on nothing before it", r.Number)
+	another := b.receipt != nil && b.receipt.Epoch != r.Epoch
+	if another {
+		b.rep.Warn("the vault begins a new epoch with receipt %d: it was rolled back or made anew. Home counts on its inventory, and on nothing that it was told before", r.Number)
+	}
+	if another || inventory {
 		if err := b.refold(); err != nil {
 			return err
 		}
 		return b.turnedUp(before)
 	}
+	if err := b.lookBack(report.Discard); err != nil {
+		return err
+	}
 	b.torn = false
 	b.times[r.Number] = r.Time
-	if err := b.apply(r, false); err != nil {
+	if err := b.apply(r); err != nil {
 		return err
 	}
 	if b.torn { // what the damaged list named no longer counts as aboard
@@ -147,6 +166,17 @@ func (b *books) take(r *courier.Receipt, data []byte) error {
 		}
 	}
 	return b.turnedUp(before)
+}
+
+// catchUp takes the inventory that goes with the newest receipt that home knows, where it did not come with it.
+func (b *books) catchUp(r *courier.Receipt, open inventorySource) (bool, error) {
+	if b.receipt == nil || r.Number != b.receipt.Number || r.Inventory != b.receipt.Inventory || b.horizon.missed != r.Number {
+		return false, nil
+	}
+	if kept, err := b.site.keepInventory(r, open, b.rep); err != nil || !kept {
+		return false, err
+	}
+	return true, b.refold()
 }
 
 // keepReceipt makes a receipt durable at home. One that is there already and is damaged is written anew.
@@ -165,11 +195,16 @@ func (s *site) keepReceipt(name string, data []byte) error {
 }
 
 // apply lets a receipt change the ledger: bits that are newly set make chunks held; bits of a shipment seen for the
-// first time that are clear put their chunks back on the list; what is wanted or condemned is neither held nor aboard.
-// superseded: a receipt of an epoch that is over; what it acknowledged is no longer counted on.
-func (b *books) apply(r *courier.Receipt, superseded bool) error {
+// first time that are clear put their chunks back on the list; an inventory makes held what it lists; what is wanted or
+// condemned is neither held nor aboard.
+func (b *books) apply(r *courier.Receipt) error {
 	for i := range r.Taken {
-		if err := b.applyTaken(r, &r.Taken[i], superseded); err != nil {
+		if err := b.applyTaken(r, &r.Taken[i]); err != nil {
+			return err
+		}
+	}
+	if r.Number == b.horizon.told && r.Epoch == b.horizon.epoch {
+		if err := b.holdInventory(r); err != nil {
 			return err
 		}
 	}
@@ -189,7 +224,9 @@ func (b *books) apply(r *courier.Receipt, superseded bool) error {
 	return nil
 }
 
-func (b *books) applyTaken(r *courier.Receipt, t *courier.Taken, superseded bool) error {
+// applyTaken lets what a receipt says of one shipment change the ledger. What is acknowledged by a receipt that is not
+// believed is neither aboard nor held: an inventory says whether the vault has it.
+func (b *books) applyTaken(r *courier.Receipt, t *courier.Taken) error {
 	before, seen := b.acks[t.Shipment]
 	if seen && before.All {
 		return nil
@@ -228,7 +265,7 @@ func (b *books) applyTaken(r *courier.Receipt, t *courier.Taken, superseded bool
 				back = append(back, id)
 			}
 		}
-		if superseded {
+		if !b.horizon.believes(r) {
 			back, held = append(back, held...), nil
 		}
 		if err := errors.Join(b.ledger.MarkHeld(r.Number, held), b.ledger.DropAboard(sh.ord, back)); err != nil {

@@ -41,6 +41,9 @@ func (r *run) compareDrive() error {
 			continue
 		}
 		info := onDrive[sh.id]
+		if info == nil && r.books.earlier[sh.id] {
+			continue // it was cleared, or was about to be: the vault of an earlier epoch had all of it
+		}
 		switch {
 		case sh.aboard && info != nil && info.Committed:
 		case r.o.DryRun:

@@ -45,6 +45,7 @@ func TestACommittedShipmentIsNotContinued(t *testing.T) {
 	for _, damaged := range []bool{false, true} {
 		t.Run(fmt.Sprintf("damaged %v", damaged), func(t *testing.T) {
 			w, first := openAndCommitted(t)
+			w.opts.WithoutInventory = true
 			must(t, os.RemoveAll(w.index))
 			d, err := courier.OpenFS(keepOpen{w.drive}, "")
 			must(t, err)

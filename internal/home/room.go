@@ -52,7 +52,7 @@ func (r *run) makeRoom() error {
 	}
 	r.closing = r.closingRoom(space) + streams
 	left := space.Avail - r.reserve - r.closing
-	if need := r.res.ToRead + r.res.ToRead>>7 + wants; left < need && !r.o.DryRun {
+	if need := r.res.ToRead + r.res.ToRead>>7 + wants; left < need && !r.o.DryRun && !r.waits {
 		if err := r.clearForRoom(need - left); err != nil {
 			return err
 		}
@@ -70,6 +70,9 @@ func (r *run) makeRoom() error {
 	r.budget = left
 	if r.o.Limit != 0 && r.o.Limit < left {
 		r.budget, r.limited = max(0, r.o.Limit), true
+	}
+	if r.waits {
+		r.budget = 0
 	}
 	return nil
 }

@@ -38,7 +38,10 @@ func (r *run) settle(e, prev *snapshot.ScanEntry, trusted bool) error {
 	if err != nil {
 		return err
 	}
-	e.Entry.Pending, e.Flags = true, e.Flags|snapshot.NotRead
+	e.Entry.Pending = true
+	if prev == nil || !knowsContent(e) || e.Entry.Hash != prev.Entry.Hash || !slices.Equal(e.Entry.Content, prev.Entry.Content) {
+		e.Flags |= snapshot.NotRead
+	} // else what stands there for the last version carried is this one: it need not be read again
 	e.Entry.Content, e.Entry.Hash, e.Entry.Carried = nil, chunk.ContentHash{}, carried
 	if prev == nil || prev.Entry.Kind != disk.KindFile {
 		return nil

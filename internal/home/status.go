@@ -49,7 +49,7 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 		res.VaultFree, res.VaultTotal, res.Wants = r.Free, r.Total, int64(len(r.Wants))
 		res.ReadSince = r.ReadSince
 	}
-	res.Overdue = b.overdue()
+	res.Overdue, res.Asks = b.overdue(), b.horizon.why()
 	scans, err := s.lastScans(newest)
 	if err != nil {
 		return res, err
@@ -77,7 +77,7 @@ func (b *books) overdue() []report.Overdue {
 		verification = r.ReadSince
 	}
 	for _, sh := range b.fleet.all {
-		if b.ackedInFull(sh.id) && sh.time.After(trip) {
+		if b.arrivedOnce(sh.id) && sh.time.After(trip) {
 			trip = sh.time
 		}
 	}

@@ -318,7 +318,7 @@ func itemBytes(e *snapshot.Entry) int64 {
 // reusable tells whether a file is as it was when prev was written: same size, mtime, ctime and inode, and its whole
 // content is known.
 func reusable(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
-	return prev != nil && unchanged(n, prev) && hasContent(prev)
+	return prev != nil && unchanged(n, prev) && knowsContent(prev)
 }
 
 // sameInode tells whether a path shows the inode that it showed when prev was written.
@@ -331,7 +331,12 @@ func unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) bool {
 	return b.Gone == snapshot.Here && a.Kind == b.Kind && a.Size == b.Size && a.MTime == b.MTime && n.Local.CTime == prev.Local.CTime && n.Local.Ino == prev.Local.Ino
 }
 
-func hasContent(e *snapshot.ScanEntry) bool {
-	return e.Entry.Kind == disk.KindFile && !e.Entry.Pending && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero() &&
+// hasContent tells whether an entry is whole: the content that it lists is its own, and known to be carried.
+func hasContent(e *snapshot.ScanEntry) bool { return !e.Entry.Pending && knowsContent(e) }
+
+// knowsContent tells whether the content that an entry lists is its own: that of a pending one is that of an earlier version,
+// unless it was read.
+func knowsContent(e *snapshot.ScanEntry) bool {
+	return e.Entry.Kind == disk.KindFile && e.Flags&snapshot.NotRead == 0 && !e.Entry.Hash.IsZero() &&
 		(len(e.Entry.Content) == 0 || e.Entry.Hash != emptyHash)
 }

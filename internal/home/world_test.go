@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -215,6 +216,10 @@ type vault struct {
 	records   map[uint64]*snapshot.Record
 	wants     []courier.Want
 	readSince time.Time
+	inventory bool                  // the next receipts bring one
+	list      []byte                // that of the last receipt
+	asked     bool                  // the last commit taken asks for one
+	out       []courier.OutShipment // of the last commit taken
 }
 
 func (w *world) newVault() *vault {
@@ -239,6 +244,9 @@ func (v *vault) take(drive disk.FS) {
 			continue
 		}
 		c := info.Commits[0].Commit
+		if v.newest == nil || c.Snapshot.Number >= v.newest.Number {
+			v.asked, v.out = c.Inventory, c.Out
+		}
 		if slices.ContainsFunc(v.taken, func(t courier.Taken) bool { return t.Shipment == c.Shipment }) {
 			continue
 		}
@@ -271,7 +279,14 @@ func (v *vault) receipt(drive disk.FS) {
 	v.w.t.Helper()
 	d, err := courier.OpenFS(keepOpen{drive}, "")
 	must(v.w.t, err)
-	_, err = d.WriteReceipt(v.nextReceipt())
+	data := v.nextReceipt()
+	if v.list != nil {
+		r, err := courier.DecodeReceipt(data)
+		must(v.w.t, err)
+		_, err = d.WriteInventory(r, bytes.NewReader(v.list))
+		must(v.w.t, err)
+	}
+	_, err = d.WriteReceipt(data)
 	must(v.w.t, err)
 }
 
@@ -284,9 +299,27 @@ func (v *vault) nextReceipt() []byte {
 	if v.newest != nil {
 		r.HighestSnapshot, r.NewestArrived = v.newest.Number, v.newest.Number
 	}
+	v.list = nil
+	if v.inventory {
+		v.makeInventory(r)
+	}
 	data, err := courier.EncodeReceipt(r)
 	must(v.w.t, err)
 	return data
+}
+
+// makeInventory lists all chunks, and names the list in the receipt.
+func (v *vault) makeInventory(r *courier.Receipt) {
+	v.w.t.Helper()
+	var b bytes.Buffer
+	in, err := courier.NewInventoryWriter(&b, courier.InventoryOf(r))
+	must(v.w.t, err)
+	for _, id := range slices.SortedFunc(maps.Keys(v.chunks), chunk.ID.Compare) {
+		must(v.w.t, in.Add(id))
+	}
+	r.Inventory, err = in.Close()
+	must(v.w.t, err)
+	v.list = b.Bytes()
 }
 
 // Get is a snapshot.Getter over all that was taken.

@@ -15,6 +15,8 @@ type ExportedReceipt struct {
 	Receipt *courier.Receipt
 	Bytes   []byte // verbatim
 	Damaged bool   // a newer one is damaged, and was named
+	// Inventory is the file in the vault of the inventory that goes with it; "" if none does.
+	Inventory string
 }
 
 // ExportReceipt reads the newest receipt of the vault at path, as it lies on the vault's own disk, so that it can travel by
@@ -41,6 +43,9 @@ func ExportReceipt(path string, rep report.Reporter) (e ExportedReceipt, err err
 	e.Damaged = problems.n.Load() > 0
 	if e.Receipt == nil {
 		return e, exit.Errorf(exit.NotFound, "%s has no receipt that is whole yet: wl unpack writes one", report.Name(path))
+	}
+	if r := e.Receipt; !r.Inventory.IsZero() {
+		e.Inventory = filepath.Join(path, filepath.FromSlash(receiptsDir), courier.InventoryName(r.Number, r.Inventory.Digest))
 	}
 	e.Bytes, err = courier.EncodeReceipt(e.Receipt)
 	return e, err
