@@ -5,10 +5,12 @@ package model
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
@@ -180,12 +182,18 @@ func (m *model) importReceipt(d *drive) {
 	defer c.Close()
 	found, _, err := c.ReadReceipts(m.route)
 	m.must(err)
+	if len(found) > 0 {
+		m.believe(found[0].Receipt)
+	}
+}
+
+func (m *model) believe(r *courier.Receipt) {
 	h := m.home
-	if len(found) == 0 || h.receipt() != nil && found[0].Receipt.Number <= h.receipt().Number {
+	if h.receipt() != nil && r.Number <= h.receipt().Number {
 		return
 	}
 	before := h.acks
-	h.receipts = append(h.receipts, found[0].Receipt)
+	h.receipts = append(h.receipts, r)
 	h.fold()
 	for id := range h.lost {
 		if bits, seen := h.acks[id]; seen && !slices.Equal(before[id], bits) {
@@ -230,6 +238,55 @@ func (m *model) compareDrive(d *drive) {
 		c.noCommit = false
 		delete(h.torn, id)
 	}
+}
+
+// recall takes back what a run that was cut off did not come to: importing the receipt, and comparing the drive. What it
+// came to stands in home's state.
+func (m *model) recall(d *drive, before *homeView) {
+	h := m.home
+	for id := range h.closed {
+		dir := m.statePath("shipments", m.ordinals[id]+"-"+id.String())
+		set(h.missing, id, fileIn(dir, "missing"))
+		set(h.lost, id, fileIn(dir, "lost"))
+		set(h.torn, id, !fileIn(dir, "aboard"))
+		for _, ref := range h.closed[id].commit.Files {
+			set(h.gone, packName{id, ref.Name}, fileIn(dir, ref.Name+".gone"))
+		}
+	}
+	if r := h.receipt(); r != nil && before.receipt() != r {
+		names, err := filepath.Glob(m.statePath("receipts", fmt.Sprint(r.Number)+"-*.receipt"))
+		m.must(err)
+		if len(names) == 0 {
+			h.receipts = h.receipts[:len(h.receipts)-1]
+		}
+	}
+	h.fold()
+	m.lookAtCommits(d)
+}
+
+// lookAtCommits finds out which commits on a drive are there and good.
+func (m *model) lookAtCommits(d *drive) {
+	c, err := courier.OpenDrive(d.path(m))
+	m.must(err)
+	defer c.Close()
+	there, err := c.Shipments(m.route)
+	m.must(err)
+	for id, cargo := range d.cargo {
+		cargo.noCommit = !slices.ContainsFunc(there, func(s courier.ShipmentInfo) bool { return s.ID == id && s.Committed })
+	}
+}
+
+func set[K comparable](in map[K]bool, key K, is bool) {
+	if is {
+		in[key] = true
+	} else {
+		delete(in, key)
+	}
+}
+
+func fileIn(dir, name string) bool {
+	_, err := os.Lstat(filepath.Join(dir, name))
+	return err == nil
 }
 
 // due is every chunk that home has now and may not count on.
@@ -280,6 +337,7 @@ func (m *model) learn(d *drive, now map[string]trees.Tree, due map[chunk.ID]bool
 		m.account(d, s, due, short)
 		h.closed[s.id], h.drive[s.id] = s, d.id
 		h.order = append(h.order, s.id)
+		m.ordinals[s.id], _, _ = strings.Cut(filepath.Base(dir), "-")
 		d.cargo[s.id] = &cargo{harm: map[string]*harm{}}
 		if err != nil {
 			h.torn[s.id] = true

@@ -59,6 +59,7 @@ func (m *model) checkSnapshots(most int) {
 		m.must(os.RemoveAll(m.path("back")))
 		m.sum.restored++
 	}
+	m.checkFreed(store)
 	if err := store.Close(); err != nil {
 		m.fail("closing the vault's chunks: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/home"
 	"waterlock/pack"
 )
@@ -159,6 +160,9 @@ func (m *model) vaultFiles() (list []string) {
 	return list
 }
 
+// harmChunk notes that a place of a chunk was harmed.
+func (m *model) harmChunk(id chunk.ID) { m.vault.rotten[id], m.harmed[id] = true, true }
+
 // rot flips a bit of a file in the vault, which keeps its times, or lets one of the history vanish.
 func (m *model) rot() {
 	files := m.vaultFiles()
@@ -184,7 +188,7 @@ func (m *model) rot() {
 		hit := false
 		for _, p := range r.Places() {
 			if remove || at >= p.Offset && at < p.End() {
-				m.vault.rotten[p.ID] = true
+				m.harmChunk(p.ID)
 				hit = true
 			}
 		}
@@ -201,7 +205,7 @@ func (m *model) rot() {
 		if c == nil {
 			return // somebody else's, or rotten already
 		}
-		m.vault.rotten[c.at(at)] = true
+		m.harmChunk(c.at(at))
 		b[at] ^= 4
 		m.rotten[sha(b)] = true
 		what = "rots in chunk " + c.at(at).Short()
@@ -234,7 +238,7 @@ func (m *model) foreign() {
 	delete(m.theirs, sha(old))
 	if c := m.contents[sha(old)]; c != nil && what != "touch" {
 		for _, x := range c.chunks {
-			m.vault.rotten[x.ID] = true
+			m.harmChunk(x.ID)
 		}
 	}
 	fresh := m.fresh(300)
@@ -327,6 +331,7 @@ func (m *model) rollBackSide() {
 	m.must(os.RemoveAll(m.path(sideDir(side))))
 	m.must(os.Rename(s.dir, m.path(sideDir(side))))
 	m.saved[side] = nil
+	m.rolled = true
 	if side == homeSide {
 		m.home = s.home
 	} else {
@@ -353,13 +358,13 @@ func (m *model) heal() {
 	}
 	for _, d := range m.drives {
 		if m.undelivered(d) {
-			m.unpack(d, 0)
+			m.unpack(d, toTheEnd, 0)
 		}
 	}
 	last := m.drives[len(m.drives)-1]
 	for _, d := range append(slices.Clone(m.drives), last) {
 		m.pack(d, trip{vanished: home.AnswerPropagate, reconsider: true})
-		m.unpack(d, 0)
+		m.unpack(d, toTheEnd, 0)
 	}
 	m.keeps = false
 	m.verify()

@@ -21,7 +21,9 @@
 //   - the receipt names exactly what cannot be there: as wanted, or counted as
 //     awaited where a shipment under way may bring it;
 //   - its bits are set for what the vault has, and clear for what it has not;
-//   - what somebody else wrote is still somewhere.
+//   - what somebody else wrote is still somewhere;
+//   - what prune freed is nothing that home counts on, or that a snapshot under way
+//     names and does not bring.
 //
 // And of each shipment: it carries the chunks that home has and may not count
 // on, each once, and no other.
@@ -55,11 +57,14 @@ const (
 // payload, a pack 192, and the chunks here have 20 KiB on average.
 const maxRatio = 1.02
 
+// soak says that histories may be long.
+var soak = os.Getenv("WL_SOAK") != ""
+
 func histories() int {
 	if n, err := strconv.Atoi(os.Getenv("WL_HISTORIES")); err == nil && n > 0 {
 		return n
 	}
-	if os.Getenv("WL_SOAK") != "" {
+	if soak {
 		return soakHistories
 	}
 	if raceDetector {
@@ -150,7 +155,11 @@ func (m *model) history() {
 	m.fillHome()
 	m.pack(m.drives[0], trip{})
 	m.join(m.drives[0])
-	steps := m.between("steps", 3, 14)
+	most := 14
+	if soak {
+		most = 40
+	}
+	steps := m.between("steps", 3, most)
 	for range steps {
 		m.step()
 	}
@@ -169,9 +178,9 @@ func (m *model) step() {
 var actions = map[string]func(*model){
 	"edit":            (*model).editSome,
 	"pack":            func(m *model) { m.pack(m.drawDrive(), m.drawTrip()) },
-	"unpack":          func(m *model) { m.unpack(m.drawDrive(), -1) },
-	"cancel pack":     func(m *model) { m.pack(m.drawDrive(), trip{cancelAt: m.drawMoment(60)}) },
-	"cancel unpack":   func(m *model) { m.unpack(m.drawDrive(), m.drawMoment(60)) },
+	"unpack":          func(m *model) { m.unpack(m.drawDrive(), toTheEnd, 0) },
+	"cut pack":        func(m *model) { m.pack(m.drawDrive(), trip{how: m.drawCut(), at: m.drawMoment()}) },
+	"cut unpack":      func(m *model) { m.unpack(m.drawDrive(), m.drawCut(), m.drawMoment()) },
 	"damage drive":    (*model).damageDrive,
 	"lose drive":      (*model).loseDrive,
 	"find drive":      (*model).findDrive,
@@ -184,6 +193,8 @@ var actions = map[string]func(*model){
 	"save side":       (*model).saveSide,
 	"roll back side":  (*model).rollBackSide,
 	"unreadable file": (*model).unreadable,
+	"prune":           (*model).prune,
+	"mail receipt":    (*model).mailReceipt,
 	"unmount tree":    (*model).unmount,
 }
 
@@ -192,9 +203,9 @@ var weighted = func() (list []string) {
 		what string
 		n    int
 	}{
-		{"edit", 5}, {"pack", 5}, {"unpack", 5}, {"cancel pack", 1}, {"cancel unpack", 1}, {"damage drive", 2}, {"lose drive", 1},
+		{"edit", 5}, {"pack", 5}, {"unpack", 5}, {"cut pack", 2}, {"cut unpack", 2}, {"damage drive", 2}, {"lose drive", 1},
 		{"find drive", 1}, {"empty drive", 1}, {"clear drive", 1}, {"rot", 2}, {"foreign", 2}, {"verify", 1}, {"lose index", 1},
-		{"save side", 1}, {"roll back side", 1}, {"unreadable file", 1}, {"unmount tree", 1},
+		{"save side", 1}, {"roll back side", 1}, {"unreadable file", 1}, {"prune", 3}, {"mail receipt", 1}, {"unmount tree", 1},
 	} {
 		for range w.n {
 			list = append(list, w.what)
@@ -204,7 +215,9 @@ var weighted = func() (list []string) {
 }()
 
 // drawMoment draws when a run is cut off: at so many words to its reporter.
-func (m *model) drawMoment(n int) int { return m.between("moment", 1, n) }
+func (m *model) drawMoment() int { return m.between("moment", 1, 60) }
+
+func (m *model) drawCut() cut { return pick(m, "how", []cut{cancel, kill}) }
 
 func (m *model) drawDrive() *drive {
 	return m.drives[m.roll("drive", len(m.drives))]

@@ -22,15 +22,21 @@ type vaultView struct {
 	rotten  map[chunk.ID]bool                // of these, a place was harmed since all was read: other places may be left
 	maybe   map[chunk.ID]bool                // on a drive of which a run was cut off
 	receipt *courier.Receipt                 // the newest that it gave
+
+	forgotten map[courier.ShipmentID]*shipment // whose snapshots it has forgotten
+	loose     map[chunk.ID]bool                // got, and named by no snapshot since some were forgotten
+	hasty     bool                             // somebody did not want to wait until home knew
 }
 
 func newVaultView() *vaultView {
-	return &vaultView{known: map[courier.ShipmentID]*shipment{}, got: map[chunk.ID]bool{}, rotten: map[chunk.ID]bool{}, maybe: map[chunk.ID]bool{}}
+	return &vaultView{known: map[courier.ShipmentID]*shipment{}, got: map[chunk.ID]bool{}, rotten: map[chunk.ID]bool{}, maybe: map[chunk.ID]bool{},
+		forgotten: map[courier.ShipmentID]*shipment{}, loose: map[chunk.ID]bool{}}
 }
 
 func (v *vaultView) clone() *vaultView {
 	c := *v
 	c.known, c.got, c.rotten, c.maybe = maps.Clone(v.known), maps.Clone(v.got), maps.Clone(v.rotten), maps.Clone(v.maybe)
+	c.forgotten, c.loose = maps.Clone(v.forgotten), maps.Clone(v.loose)
 	return &c
 }
 
@@ -45,7 +51,7 @@ const (
 
 func (v *vaultView) has(id chunk.ID) presence {
 	switch {
-	case v.rotten[id], v.maybe[id]:
+	case v.rotten[id], v.maybe[id], v.got[id] && v.loose[id]:
 		return perhaps
 	case v.got[id]:
 		return present
@@ -113,7 +119,7 @@ func (v *vaultView) newest() *shipment {
 // awaits tells whether a shipment that was out when a snapshot was taken still is.
 func (v *vaultView) awaits(s *shipment) bool {
 	for _, out := range s.commit.Out {
-		if v.known[out.Shipment] == nil && !v.lost(out.Shipment, s) {
+		if !v.forgotOrKnows(out.Shipment) && !v.lost(out.Shipment, s) {
 			return true
 		}
 	}
@@ -135,15 +141,27 @@ func (v *vaultView) lost(id courier.ShipmentID, since *shipment) bool {
 	return false
 }
 
-// deliver is what a run of unpack gives the vault.
+// deliver is what a run of unpack gives the vault. What a shipment brings that came before is taken in only where it is
+// wanted: the rest was pruned.
 func (m *model) deliver(d *drive) {
 	v := m.vault
-	m.eachReadable(d, func(id chunk.ID) {
-		v.got[id] = true
-		delete(v.maybe, id)
+	m.eachReadable(d, func(s *shipment, id chunk.ID) {
+		switch {
+		case !v.forgotOrKnows(s.id):
+			v.got[id] = true
+			delete(v.maybe, id)
+			delete(v.loose, id)
+		case v.loose[id], !m.namedByAny(id):
+			if !v.got[id] {
+				v.maybe[id] = true
+			}
+		default:
+			v.got[id] = true
+			delete(v.maybe, id)
+		}
 	})
 	for id, c := range d.cargo {
-		if !c.noCommit {
+		if !c.noCommit && v.forgotten[id] == nil {
 			v.known[id] = m.shipped[id]
 		}
 	}
@@ -153,12 +171,12 @@ func (m *model) deliver(d *drive) {
 func (m *model) deliverPart(d *drive) {
 	v := m.vault
 	for id, c := range d.cargo {
-		if s := m.shipped[id]; !c.noCommit && m.exists("vault", ".wl", "snapshots", snapshotFile(s)) {
+		if s := m.shipped[id]; !c.noCommit && v.forgotten[id] == nil && m.exists("vault", ".wl", "snapshots", snapshotFile(s)) {
 			v.known[id] = s
 		}
 	}
-	m.eachReadable(d, func(id chunk.ID) {
-		if !v.got[id] {
+	m.eachReadable(d, func(_ *shipment, id chunk.ID) {
+		if v.has(id) != present {
 			v.maybe[id] = true
 		}
 	})
@@ -166,7 +184,7 @@ func (m *model) deliverPart(d *drive) {
 }
 
 // eachReadable calls fn for every record of the committed shipments on a drive that can be read.
-func (m *model) eachReadable(d *drive, fn func(id chunk.ID)) {
+func (m *model) eachReadable(d *drive, fn func(s *shipment, id chunk.ID)) {
 	for id, c := range d.cargo {
 		if c.noCommit {
 			continue
@@ -174,7 +192,7 @@ func (m *model) eachReadable(d *drive, fn func(id chunk.ID)) {
 		for name, places := range m.shipped[id].places {
 			for _, p := range places {
 				if !c.harm[name].takes(p) {
-					fn(p.ID)
+					fn(m.shipped[id], p.ID)
 				}
 			}
 		}
@@ -206,7 +224,7 @@ func (m *model) checkReceipt(d *drive) {
 			m.fail("receipt %d wants chunk %s, which no snapshot names", r.Number, w.ID.Short())
 		}
 	}
-	for _, c := range r.Condemned { // nothing is pruned: these are lost, and no snapshot names them
+	for _, c := range r.Condemned { // pruned, or lost while no snapshot names them
 		if v.has(c.ID) == present || named[c.ID] == present {
 			m.fail("receipt %d condemns chunk %s, which the vault has, or a snapshot names", r.Number, c.ID.Short())
 		}

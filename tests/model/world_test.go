@@ -21,7 +21,6 @@ import (
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/home"
-	"waterlock/internal/report"
 	"waterlock/internal/vault"
 	"waterlock/internal/wire"
 	"waterlock/pack"
@@ -59,12 +58,15 @@ type model struct {
 	attic  []*drive // that got lost
 	made   int      // drives made in all
 
-	home   *homeView
-	vault  *vaultView
-	saved  [2]*savedSide     // of home, of the vault
-	theirs map[string]string // what somebody else wrote into the mirror: SHA-256, and where
-	rotten map[string]bool   // contents that rot made
-	keeps  bool              // home wanted something to stay in the mirror
+	home     *homeView
+	vault    *vaultView
+	saved    [2]*savedSide                 // of home, of the vault
+	theirs   map[string]string             // what somebody else wrote into the mirror: SHA-256, and where
+	rotten   map[string]bool               // contents that rot made
+	harmed   map[chunk.ID]bool             // chunks of which a place in the vault was ever harmed
+	ordinals map[courier.ShipmentID]string // of shipments, as home counts them
+	rolled   bool                          // a side was rolled back
+	keeps    bool                          // home wanted something to stay in the mirror
 }
 
 // drive is a courier drive and what is wrong with it.
@@ -129,7 +131,7 @@ func newModel(t *rapid.T) *model {
 		contents: map[string]*content{}, size: map[chunk.ID]int{}, streams: map[chunk.ID]*streamed{},
 		versions: map[string][]*version{}, shipped: map[courier.ShipmentID]*shipment{},
 		broken: map[string][]byte{}, unmounted: map[string]bool{}, home: newHomeView(), vault: newVaultView(),
-		theirs: map[string]string{}, rotten: map[string]bool{},
+		theirs: map[string]string{}, rotten: map[string]bool{}, harmed: map[chunk.ID]bool{}, ordinals: map[courier.ShipmentID]string{},
 	}
 	m.makeRoute()
 	for range 3 {
@@ -194,8 +196,8 @@ func (m *model) newDrive() *drive {
 type trip struct {
 	limit      int64 // bytes of packs; 0: all that is to be carried
 	packSize   int64
-	stopAt     int // the first Ctrl-C, at so many words to the reporter; 0: none
-	cancelAt   int // the second
+	how        cut
+	at         int // so many words to its reporter
 	vanished   home.Answer
 	reconsider bool // earlier answers no longer count
 }
@@ -207,90 +209,37 @@ func (m *model) drawTrip() trip {
 	case 0:
 		o.limit = 20<<10 + m.offset("limit", 280<<10)
 	case 1:
-		o.stopAt = m.drawMoment(40)
+		o.how, o.at = stop, m.drawMoment()
 	case 2:
 		o.limit = -1 // a snapshot and no data
 	}
 	return o
 }
 
-// words is a reporter that counts what it is told and acts at one moment.
-type words struct {
-	report.Recorder
-	n, at int
-	do    func()
-	mu    chan struct{}
-}
-
-func newWords(at int, do func()) *words {
-	return &words{at: at, do: do, mu: make(chan struct{}, 1)}
-}
-
-func (w *words) count() {
-	if w.at <= 0 {
-		return
-	}
-	w.mu <- struct{}{}
-	w.n++
-	now := w.n == w.at
-	<-w.mu
-	if now {
-		w.do()
-	}
-}
-
-func (w *words) Phase(name string, bytes, files int64) {
-	w.count()
-	w.Recorder.Phase(name, bytes, files)
-}
-func (w *words) Add(bytes, files int64)          { w.count(); w.Recorder.Add(bytes, files) }
-func (w *words) Problem(path string, err error)  { w.count(); w.Recorder.Problem(path, err) }
-func (w *words) Warn(format string, a ...any)    { w.count(); w.Recorder.Warn(format, a...) }
-func (w *words) Info(format string, a ...any)    { w.count(); w.Recorder.Info(format, a...) }
-func (w *words) Verbose(format string, a ...any) { w.count(); w.Recorder.Verbose(format, a...) }
-
-// said is what a run had to say, for the log.
-func (w *words) said() string {
-	var out []string
-	for _, p := range w.Problems() {
-		out = append(out, "problem: "+p.String())
-	}
-	for _, s := range w.Warnings() {
-		out = append(out, "warning: "+s)
-	}
-	if len(out) == 0 {
-		return ""
-	}
-	return "\n      " + strings.Join(out, "\n      ")
-}
-
 // pack runs wl pack and holds the shipment to what it should carry.
 func (m *model) pack(d *drive, o trip) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stop := make(chan struct{})
-	w := newWords(o.stopAt, func() { close(stop) })
-	if o.cancelAt > 0 {
-		w = newWords(o.cancelAt, cancel)
-	}
 	m.age()
-	m.importReceipt(d)
 	now := m.takeHome()
+	before := m.home.clone()
+	m.importReceipt(d)
 	m.compareDrive(d)
 	due := m.due(now)
-	var reconsider []string
+	j := job{State: m.path("state"), Drive: d.path(m), Limit: o.limit, PackSize: o.packSize, Vanished: o.vanished, At: o.at, How: o.how}
 	if o.reconsider {
-		reconsider = []string{"*"}
+		j.Reconsider = []string{"*"}
 	}
 	m.keeps = m.keeps || o.vanished == home.AnswerKeep
-	res, err := home.Pack(ctx, home.PackOptions{State: m.path("state"), Drive: d.path(m), Limit: o.limit, PackSize: o.packSize,
-		Vanished: o.vanished, Reconsider: reconsider, Stop: stop, Report: w})
-	m.note("  pack onto %s %+v: snapshot %d, finished %v, pending %d, unseen %d, why %q, err %v%s", d.name, o, res.Snapshot, res.Finished,
-		res.Pending, res.Unseen, res.Why, err, w.said())
-	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) && !(res.Interrupted && res.Snapshot == 0) {
+	out, err := m.run(j)
+	m.note("  pack onto %s %+v: snapshot %d, finished %v, pending %d, unseen %d, why %q, err %v%s", d.name, o, out.pack.Snapshot, out.pack.Finished,
+		out.pack.Pending, out.pack.Unseen, out.pack.Why, err, out.said)
+	stopped := o.how == stop && out.pack.Interrupted && out.pack.Snapshot == 0
+	if err != nil && !errors.Is(err, errCut) && !stopped {
 		m.fail("pack: %v", err)
 	}
-	m.learn(d, now, due, cutShort(o, res), err == nil)
+	if err != nil {
+		m.recall(d, before)
+	}
+	m.learn(d, now, due, o.limit != 0 || o.how != toTheEnd, err == nil)
 }
 
 // age lets what was edited just now become old enough to be believed unchanged the next time.
@@ -301,11 +250,6 @@ func (m *model) age() {
 	m.edited = false
 }
 
-// cutShort tells whether a run may have left something behind.
-func cutShort(o trip, res home.PackResult) bool {
-	return o.limit != 0 || o.stopAt > 0 || o.cancelAt > 0
-}
-
 // join makes the vault of what the first drive brings.
 func (m *model) join(d *drive) {
 	_, err := vault.Init(context.Background(), vault.InitOptions{Path: m.path("vault"), Drive: d.path(m)})
@@ -313,20 +257,17 @@ func (m *model) join(d *drive) {
 	m.vault.receipt = m.ownReceipt()
 }
 
-// unpack runs wl unpack, cut off at a moment if that is above zero, and holds the
-// vault to what it should have.
-func (m *model) unpack(d *drive, cancelAt int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	w := newWords(cancelAt, cancel)
-	res, err := vault.Unpack(ctx, vault.UnpackOptions{Vault: m.path("vault"), Drive: d.path(m), Deletions: vault.DeletionsApply, Report: w})
-	m.note("  unpack of %s: snapshot %d, receipt %d, wants %d, awaited %d, err %v%s", d.name, res.Snapshot, res.Receipt, res.Wants, res.Awaited, err, w.said())
-	if err != nil {
-		if ctx.Err() == nil {
-			m.fail("unpack: %v", err)
-		}
+// unpack runs wl unpack, cut off or not, and holds the vault to what it should have.
+func (m *model) unpack(d *drive, how cut, at int) {
+	out, err := m.run(job{Vault: m.path("vault"), Drive: d.path(m), At: at, How: how})
+	m.note("  unpack of %s, %v at %d: snapshot %d, receipt %d, wants %d, awaited %d, err %v%s", d.name, how, at, out.unpack.Snapshot, out.unpack.Receipt,
+		out.unpack.Wants, out.unpack.Awaited, err, out.said)
+	if errors.Is(err, errCut) {
 		m.deliverPart(d)
 		return
+	}
+	if err != nil {
+		m.fail("unpack: %v", err)
 	}
 	m.deliver(d)
 	m.checkReceipt(d)
