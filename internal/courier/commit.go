@@ -80,9 +80,11 @@ type Commit struct {
 	Files      []FileRef // data packs by name, then meta packs by name
 	Snapshot   snapshot.Record
 	Basis      Basis
-	Inventory  bool   // home asks for a list of all chunks that the vault has
-	Floor      uint64 // lowest snapshot number whose shipment home has not seen acknowledged
-	Out        []OutShipment
+	// BasisDigest is the digest of that receipt's file: a vault that was set back may have given its number again. Zero if there is none.
+	BasisDigest chunk.Digest
+	Inventory   bool   // home asks for a list of all chunks that the vault has
+	Floor       uint64 // lowest snapshot number whose shipment home has not seen acknowledged
+	Out         []OutShipment
 }
 
 // Records is the number of records of all files.
@@ -110,6 +112,7 @@ func EncodeCommit(c *Commit) ([]byte, error) {
 	c.Snapshot.Encode(&w)
 	w.Fixed(c.Basis.Epoch[:])
 	w.Uvarint(c.Basis.Receipt)
+	w.Fixed(c.BasisDigest[:])
 	w.Bool(c.Inventory)
 	w.Uvarint(c.Floor)
 	out := slices.SortedFunc(slices.Values(c.Out), compareOut)
@@ -166,7 +169,9 @@ func decodeCommit(b []byte) (*Commit, error) {
 	}
 	c.Snapshot = *rec
 	copy(c.Basis.Epoch[:], r.Fixed(len(c.Basis.Epoch)))
-	c.Basis.Receipt, c.Inventory, c.Floor = r.Uvarint(), r.Bool(), r.Uvarint()
+	c.Basis.Receipt = r.Uvarint()
+	copy(c.BasisDigest[:], r.Fixed(len(c.BasisDigest)))
+	c.Inventory, c.Floor = r.Bool(), r.Uvarint()
 	if n := r.Count(maxOut, minOutBytes); n > 0 {
 		c.Out = make([]OutShipment, n)
 	}
@@ -193,6 +198,9 @@ func (c *Commit) check() error {
 	}
 	if c.Basis.Receipt > snapshot.MaxNumber || c.Floor > snapshot.MaxNumber {
 		return fmt.Errorf("basis %d, floor %d: at most %d", c.Basis.Receipt, c.Floor, uint64(snapshot.MaxNumber))
+	}
+	if c.Basis.Receipt == 0 && c.BasisDigest != (chunk.Digest{}) {
+		return errors.New("digest of no receipt")
 	}
 	if err := checkFiles(c.Files, MaxRecords); err != nil {
 		return err

@@ -98,7 +98,7 @@ func newShipment(t testing.TB, d *Drive, id ShipmentID, number uint64) *Commit {
 				{ID: chunk.Stream.ID(noise(1, 9)), Length: 9}, {ID: chunk.Stream.ID(noise(2, 9)), Length: 10, FirstPath: "a/b", Continues: true}}},
 			{Name: "mail", Stopped: "the root is missing"},
 		}},
-		Basis: Basis{testEpoch, 17}, Inventory: true, Floor: 3,
+		Basis: Basis{testEpoch, 17}, BasisDigest: chunk.SumDigest([]byte("r")), Inventory: true, Floor: 3,
 		Out: []OutShipment{
 			{Number: 5, Shipment: ShipmentID{9}, Drive: DriveID{8}, DriveLabel: "other", Time: testTime, Lost: true},
 			{Number: 5, Shipment: ShipmentID{2}, Drive: DriveID{8}, DriveLabel: "other"},

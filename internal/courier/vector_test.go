@@ -22,7 +22,7 @@ func vectorCommit() *Commit {
 		},
 		Snapshot: snapshot.Record{Number: 6, Time: testTime, Host: "home", Trees: []snapshot.TreeRecord{{Name: "docs", Root: "/srv/docs",
 			Chunks: []snapshot.StreamRef{{ID: chunk.Stream.ID([]byte("s")), Length: 100}}}}},
-		Basis: Basis{testEpoch, 17}, Floor: 3,
+		Basis: Basis{testEpoch, 17}, BasisDigest: chunk.SumDigest([]byte("r")), Floor: 3,
 		Out: []OutShipment{{Number: 3, Shipment: ShipmentID{1}, Drive: DriveID{8}, DriveLabel: "red", Time: testTime, Lost: true}},
 	}
 }

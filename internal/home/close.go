@@ -269,10 +269,14 @@ func (r *run) withdraw(cause error) error {
 
 func (r *run) newCommit(rec *snapshot.Record) (*courier.Commit, error) {
 	cfg := r.site.cfg
+	digest, err := r.books.basisDigest()
+	if err != nil {
+		return nil, err
+	}
 	c := &courier.Commit{
 		Route:    courier.RouteInfo{ID: r.site.route, Name: cfg.Name, Created: cfg.Created, Chunker: r.params, Encrypted: cfg.Encryption},
 		Shipment: r.sh.id, Attempt: 1, Drive: r.drive.ID(), DriveLabel: r.drive.Label(),
-		Time: r.site.now().UTC().Truncate(time.Second), Tool: tool, Snapshot: *rec, Basis: r.books.basis(), Floor: rec.Number,
+		Time: r.site.now().UTC().Truncate(time.Second), Tool: tool, Snapshot: *rec, Basis: r.books.basis(), BasisDigest: digest, Floor: rec.Number,
 		Inventory: r.books.horizon.lacksInventory(),
 	}
 	slices.SortFunc(r.sh.packs, comparePacks)

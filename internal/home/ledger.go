@@ -251,6 +251,18 @@ func (b *books) basis() courier.Basis {
 	return courier.Basis{Epoch: b.receipt.Epoch, Receipt: b.receipt.Number}
 }
 
+// basisDigest is the digest of that receipt's file.
+func (b *books) basisDigest() (d chunk.Digest, err error) {
+	if b.receipt == nil {
+		return d, nil
+	}
+	data, err := courier.EncodeReceipt(b.receipt) // there is one encoding
+	if err != nil {
+		return d, err
+	}
+	return chunk.SumDigest(data), nil
+}
+
 // ackedInFull tells whether the vault has acknowledged every record of a shipment.
 func (b *books) ackedInFull(id courier.ShipmentID) bool {
 	t := b.acks[id]

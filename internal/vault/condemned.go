@@ -109,6 +109,10 @@ func (v *vault) clearance(epoch courier.Epoch) (c clearance, err error) {
 	all := slices.Concat(v.commits.known, v.commits.forgotten)
 	slices.SortFunc(all, func(a, b knownSnapshot) int { return cmp.Compare(b.number, a.number) })
 	here := v.commits.arrived()
+	given, err := listReceipts(v.root)
+	if err != nil {
+		return c, err
+	}
 	for _, k := range all {
 		commit, err := v.commits.load(k)
 		if err != nil {
@@ -118,8 +122,8 @@ func (v *vault) clearance(epoch courier.Epoch) (c clearance, err error) {
 		for _, out := range commit.Out {
 			here[out.Shipment] = here[out.Shipment] || out.Lost // so it is for older commits, too
 		}
-		if commit.Basis.Epoch != epoch || commit.Basis.Receipt == 0 {
-			continue
+		if ours, _ := gave(given, commit.Basis.Receipt, commit.BasisDigest); commit.Basis.Epoch != epoch || !ours {
+			continue // it shows nothing, or a receipt of a time that this vault was set back from
 		}
 		missing := slices.DeleteFunc(commit.Out, func(out courier.OutShipment) bool { return here[out.Shipment] })
 		if c.known == 0 {

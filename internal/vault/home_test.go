@@ -31,6 +31,7 @@ type testHome struct {
 	number  uint64
 	epoch   courier.Epoch
 	receipt uint64
+	digest  chunk.Digest
 	held    map[chunk.ID]bool
 	aboard  map[chunk.ID]bool
 	sent    []*sentShipment
@@ -120,7 +121,7 @@ func (h *testHome) importReceipt(drive string) *courier.Receipt {
 	if r.Number <= h.receipt {
 		return r
 	}
-	h.epoch, h.receipt = r.Epoch, r.Number
+	h.epoch, h.receipt, h.digest = r.Epoch, r.Number, chunk.SumDigest(list[0].Bytes)
 	for _, taken := range r.Taken {
 		for _, s := range h.sent {
 			if s.id != taken.Shipment {
@@ -253,7 +254,7 @@ func (h *testHome) pack(drive string, o trip) *sentShipment {
 	commit := &courier.Commit{
 		Route: h.route, Shipment: id, Attempt: 1, Drive: d.ID(), DriveLabel: d.Label(), Time: time.Now(), Tool: "test",
 		Files: append(data.files, meta.files...), Snapshot: record,
-		Basis: courier.Basis{Epoch: h.epoch, Receipt: h.receipt}, Floor: h.number, Inventory: o.asks,
+		Basis: courier.Basis{Epoch: h.epoch, Receipt: h.receipt}, BasisDigest: h.digest, Floor: h.number, Inventory: o.asks,
 	}
 	for _, s := range h.sent {
 		if !s.acked {

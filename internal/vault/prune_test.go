@@ -281,3 +281,58 @@ func TestNothingGoesWhileASnapshotCannotBeRead(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 }
+
+// A vault that was set back gives numbers again that home knows from before: a commit whose basis has such a number proves
+// nothing, and the vault draws a new epoch.
+func TestAReceiptOfAnotherTimeClearsNothing(t *testing.T) {
+	t.Parallel()
+	w, drive, first, _ := pruned(t)
+	w.prune(PruneOptions{Forget: []string{"1"}}) // receipt n: to be lost
+	lost, err := filepath.Glob(filepath.Join(w.vault, receiptsDir, "*.receipt"))
+	must(t, err)
+	commits, err := filepath.Glob(filepath.Join(w.vault, snapshotsDir, "1-*.forgotten"))
+	must(t, err)
+	w.clean(drive, DeletionsApply) // n+1
+	before := w.home.importReceipt(drive)
+	commit := w.home.pack(drive, trip{}) // its basis is n+1
+
+	// Set back to before the prune: snapshot 1 is there, and receipts end below n. Then two prunes give n and n+1 again.
+	must(t, os.Rename(commits[0], commits[0][:len(commits[0])-len(forgottenSuffix)]+commitSuffix))
+	list, err := filepath.Glob(filepath.Join(w.vault, receiptsDir, "*.receipt"))
+	must(t, err)
+	for _, name := range list {
+		if filepath.Base(name)[0] >= filepath.Base(lost[len(lost)-1])[0] {
+			must(t, os.Remove(name))
+		}
+	}
+	must(t, os.RemoveAll(filepath.Join(w.vault, indexDir)))
+	r := w.prune(PruneOptions{Forget: []string{"1"}})
+	if r.Condemned == 0 || r.Receipt >= before.Number {
+		t.Fatalf("%+v; home knows receipt %d", r, before.Number)
+	}
+	w.look(func(v *vault) { // a verification finds a chunk lost
+		newest, highest, err := newestReceipt(v.root, v.id, v.rep)
+		must(t, err)
+		for ; highest < before.Number; highest++ {
+			next := *newest
+			next.Number = highest + 1
+			_, err := putReceipt(v.root, &next)
+			must(t, err)
+		}
+	})
+	u := w.unpack(drive, DeletionsApply)
+	if u.FreedBytes != 0 || u.Condemned != r.Condemned || w.has(first.ids) != len(first.ids) {
+		t.Fatalf("freed: %+v", u)
+	}
+	after := w.home.importReceipt(drive)
+	if after.Epoch == before.Epoch || after.Number <= before.Number || after.Condemned[0].Since != after.Number {
+		t.Fatalf("receipt %d of epoch %v, condemned since %d; before %d of %v", after.Number, after.Epoch, after.Condemned[0].Since, before.Number, before.Epoch)
+	}
+	if commit.number != 3 {
+		t.Fatal(commit.number)
+	}
+	w.home.pack(drive, trip{})
+	if u := w.unpack(drive, DeletionsApply); u.FreedBytes == 0 || u.Condemned != 0 {
+		t.Fatalf("%+v", u)
+	}
+}

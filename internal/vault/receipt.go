@@ -48,7 +48,11 @@ func (u *unpacking) ownState() (*ownState, error) {
 		told = max(told, s.commit.Basis.Receipt)
 	}
 	own := &ownState{newest: newest, number: max(highest, told) + 1}
-	if newest != nil && told <= highest {
+	other, err := u.givenByAnother(newest, onDrive)
+	if err != nil {
+		return nil, err
+	}
+	if newest != nil && told <= highest && other == 0 {
 		own.epoch = newest.Epoch
 		return own, nil
 	}
@@ -56,6 +60,10 @@ func (u *unpacking) ownState() (*ownState, error) {
 		return nil, err
 	}
 	own.epoch = drawEpoch()
+	if other > 0 {
+		u.rep.Warn("home has read another receipt %d than the one that this vault gave: the vault was set back. Home will be told so.", other)
+		return own, u.v.cat.ForgetChecks()
+	}
 	u.rep.Warn("home has been told more than this vault knows (receipt %d, ours is %d): the vault was set back, or is new for this route. Home will be told so.", told, highest)
 	return own, u.v.cat.ForgetChecks()
 }

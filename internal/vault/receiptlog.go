@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
@@ -16,7 +18,8 @@ import (
 )
 
 // The vault's own receipts are its memory of what it told home: epoch, number, the bits of shipments whose drives are
-// long gone, and what it asked for. The newest alone suffices; a few older ones are kept against a damaged sector.
+// long gone, and what it asked for. The newest alone suffices; a few older ones are kept against a damaged sector, and those
+// that are to be known again in a commit's basis.
 
 const keptReceipts = 8
 
@@ -96,10 +99,55 @@ func putReceipt(root disk.FS, r *courier.Receipt) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	waits := r.Number // the first receipt that condemned what waits still: who shows one of these has read of it
+	for _, c := range r.Condemned {
+		waits = min(waits, c.Since)
+	}
 	for _, old := range list[min(keptReceipts, len(list)):] {
+		if old.number >= waits {
+			continue
+		}
 		if err := root.Remove(old.name); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
+}
+
+const receiptSuffix = ".receipt"
+
+// gave tells whether this vault gave a receipt of that number and digest. known is false where it cannot tell: it keeps
+// none of that number any more.
+func gave(list []ownReceipt, number uint64, digest chunk.Digest) (gave, known bool) {
+	for _, own := range list {
+		if own.number == number {
+			known = true
+			gave = gave || strings.HasSuffix(own.name, "-"+digest.String()+receiptSuffix)
+		}
+	}
+	return gave, known
+}
+
+// givenByAnother is the number of a receipt of our newest's epoch that home has read, and that is not the one that we gave
+// that number; 0: there is none. It is of a time that this vault was set back from.
+func (u *unpacking) givenByAnother(newest *courier.Receipt, onDrive []courier.FoundReceipt) (uint64, error) {
+	list, err := listReceipts(u.v.root)
+	if err != nil || newest == nil {
+		return 0, err
+	}
+	another := func(epoch courier.Epoch, number uint64, digest chunk.Digest) bool {
+		ours, known := gave(list, number, digest)
+		return epoch == newest.Epoch && !digest.IsZero() && known && !ours
+	}
+	for _, found := range onDrive {
+		if r := found.Receipt; another(r.Epoch, r.Number, chunk.SumDigest(found.Bytes)) {
+			return r.Number, nil
+		}
+	}
+	for _, s := range u.shipments {
+		if c := s.commit; another(c.Basis.Epoch, c.Basis.Receipt, c.BasisDigest) {
+			return c.Basis.Receipt, nil
+		}
+	}
+	return 0, nil
 }
