@@ -80,7 +80,7 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return InitResult{}, err
 	}
-	root, err := disk.Dir(path)
+	root, err := openRoot(path)
 	if err != nil {
 		return InitResult{}, err
 	}

@@ -27,6 +27,9 @@ type vault struct {
 	cat     *index.Catalog
 }
 
+// openRoot opens the directory of a vault. A variable for tests whose disk loses power.
+var openRoot = disk.Dir
+
 // openVault locks a vault and reads its settings and the heads of its snapshots. Its chunks come with openStore, once
 // all trees are known.
 func openVault(path string, rep report.Reporter) (_ *vault, err error) {
@@ -43,7 +46,7 @@ func openVault(path string, rep report.Reporter) (_ *vault, err error) {
 			v.close()
 		}
 	}()
-	if v.root, err = disk.Dir(abs); err != nil {
+	if v.root, err = openRoot(abs); err != nil {
 		return nil, exit.With(exit.NotFound, err)
 	}
 	if v.settings, err = readSettings(v.root, abs); err != nil {
