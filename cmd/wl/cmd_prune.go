@@ -93,6 +93,8 @@ func tellPruned(s *session, r vault.PruneResult) {
 	s.Answer("%s", prunedTable(r.Snapshots))
 	forgotten := report.Count(r.Forgotten, "snapshot")
 	switch {
+	case r.Forgotten == 0 && r.NoPolicy:
+		s.Info("No snapshot is forgotten: nothing says which to keep. Give --keep-daily and the like, or [retention] in vault.toml, or name some with --forget.")
 	case r.Forgotten == 0:
 		s.Info("No snapshot is forgotten.")
 	case r.DryRun:
@@ -161,10 +163,10 @@ func pruneStatusText(r vault.StatusResult) string {
 func waitText(w vault.Waits) string {
 	var b strings.Builder
 	if w.Receipt > 0 {
-		fmt.Fprintf(&b, "They go once home has read receipt %d, or a later one, and a shipment that it packed then has come: take a drive home after the next wl unpack, pack it, and unpack it here.\n", w.Receipt)
+		fmt.Fprintf(&b, "They are freed by the wl unpack of a shipment that home packs after it has read receipt %d or a later one. The next wl unpack writes one onto its drive.\n", w.Receipt)
 	}
 	for _, d := range w.Drives {
-		fmt.Fprintf(&b, "They also wait for snapshot %d, packed onto drive %s on %s, which may count on them: it must come, or home declare its drive lost.\n", d.Snapshot, report.Name(d.Drive), when(d.Time))
+		fmt.Fprintf(&b, "They wait for snapshot %d, which home packed onto drive %s on %s and which may count on them: it must come, or home declare that drive lost (wl drive lost).\n", d.Snapshot, report.Name(d.Drive), when(d.Time))
 	}
 	if b.Len() == 0 {
 		return "They may go: the next wl prune or wl unpack frees them.\n"

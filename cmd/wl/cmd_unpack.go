@@ -117,7 +117,7 @@ func tellUnpacked(s *session, r vault.UnpackResult) {
 		s.Info("Freed: %s of history.", report.Size(r.FreedBytes))
 	}
 	if r.Condemned > 0 {
-		s.Info("The receipt tells home not to count on %s that no snapshot needs: %s freed once it has read that (wl status).", chunks(r.Condemned), is(r.Condemned))
+		s.Info("The receipt tells home not to count on %s that no snapshot needs. They are freed once home shows that it has read that; wl status says what that waits for.", chunks(r.Condemned))
 	}
 	if r.Pending > 0 {
 		s.Info("Waiting for a later trip: %s, with new content that is still at home.", files(r.Pending))

@@ -12,6 +12,7 @@ type pruneForm struct {
 	DryRun         bool         `json:"dry_run"`
 	Snapshots      []prunedForm `json:"snapshots"`
 	Forgotten      int64        `json:"forgotten"`
+	NoPolicy       bool         `json:"no_policy"`
 	Unread         []uint64     `json:"unread_snapshots"`
 	Damaged        []string     `json:"damaged_commits"`
 	Condemned      int64        `json:"condemned_chunks"`
@@ -58,7 +59,7 @@ func pruneSummary(r vault.PruneResult) pruneForm {
 		Snapshots: listOf(r.Snapshots, func(s vault.PrunedSnapshot) prunedForm {
 			return prunedForm{s.Number, s.ID, stamp(s.Time), s.Forgotten, textOf(s.Why)}
 		}),
-		Forgotten: r.Forgotten, Unread: listOf(r.Unread, func(n uint64) uint64 { return n }), Damaged: listOf(r.Damaged, textOf),
+		Forgotten: r.Forgotten, NoPolicy: r.NoPolicy, Unread: listOf(r.Unread, func(n uint64) uint64 { return n }), Damaged: listOf(r.Damaged, textOf),
 		Condemned: r.Condemned, New: r.New, Later: r.Later, Freeable: r.Freeable, Waiting: r.Waiting, Receipt: r.Receipt, Waits: waitsOf(r.Waits),
 		Freed: r.Freed, Containers: r.Containers, Written: r.Written, RoomForAMoment: r.Room,
 	}

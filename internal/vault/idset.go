@@ -68,6 +68,9 @@ func (s *idSet) add(id chunk.ID) error {
 			return err
 		}
 	}
+	if len(s.ids) == cap(s.ids) && len(s.ids) > s.most/16 {
+		s.ids = slices.Grow(s.ids, s.most-len(s.ids)) // at once: growing by and by takes three times as much
+	}
 	s.ids = append(s.ids, id)
 	return nil
 }

@@ -3,9 +3,12 @@ package vault
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"testing"
 
 	"waterlock/internal/chunk"
+	"waterlock/internal/disk"
 	"waterlock/internal/disk/disktest"
 )
 
@@ -72,5 +75,54 @@ func TestASetOfIDsSurvivesACrash(t *testing.T) {
 		if s.n != 500 {
 			t.Fatalf("%d IDs", s.n)
 		}
+	}
+}
+
+// What 20 million chunks are named takes the memory that is promised.
+func TestTwentyMillionIDsStaySmall(t *testing.T) {
+	if os.Getenv("WL_SOAK") == "" {
+		t.Skip("20 million IDs take a minute and 1.3 GB of disk: WL_SOAK is not set")
+	}
+	fs, err := disk.Dir(t.TempDir())
+	must(t, err)
+	defer fs.Close()
+	s, err := newIDSet(fs, idsInRun)
+	must(t, err)
+	const n = 20_000_000
+	r := rand.NewChaCha8([32]byte{1})
+	var id, sample chunk.ID
+	var most, before uint64
+	measure := func() {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse)
+		if before == 0 {
+			before = m.HeapInuse
+		}
+	}
+	measure()
+	for i := range n {
+		r.Read(id[:])
+		must(t, s.add(id))
+		if i%(n/50) == 0 {
+			sample = id
+			measure()
+		}
+	}
+	must(t, s.finish())
+	measure()
+	for range 100_000 {
+		r.Read(id[:])
+		if has, err := s.has(id); has || err != nil {
+			t.Fatal(has, err)
+		}
+	}
+	if has, err := s.has(sample); !has || err != nil || s.n != n {
+		t.Fatal(has, err, s.n)
+	}
+	s.close()
+	t.Logf("%d MiB", (most-before)>>20)
+	if most-before > 80<<20 {
+		t.Errorf("%d MiB in use", (most-before)>>20)
 	}
 }

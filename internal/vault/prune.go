@@ -32,6 +32,7 @@ type PruneResult struct {
 	DryRun    bool
 	Snapshots []PrunedSnapshot // all that were known, oldest first
 	Forgotten int64            // of these
+	NoPolicy  bool             // nothing said which to keep or to forget
 
 	// Snapshots whose list of files cannot be read in full, and files of commits that are damaged: nobody knows what they
 	// need, so nothing is condemned or freed.
@@ -115,6 +116,7 @@ func (p *pruning) choose() (forget []knownSnapshot, err error) {
 	if keep.IsZero() && len(p.o.Forget) == 0 {
 		keep = p.v.Retention
 	}
+	p.result.NoPolicy = keep.IsZero() && len(p.o.Forget) == 0
 	named, err := p.named()
 	if err != nil {
 		return nil, err
@@ -140,7 +142,7 @@ func (p *pruning) choose() (forget []knownSnapshot, err error) {
 			s.Forgotten, s.Why = true, "named"
 		case s.Why != "":
 		case keep.IsZero():
-			s.Why = "no policy"
+			s.Why = "not named"
 		default:
 			s.Forgotten, s.Why = true, "no policy keeps it"
 		}
