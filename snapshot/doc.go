@@ -123,7 +123,7 @@
 //	payload:
 //	 u8       1: entries, at least one, each:
 //	           u8       flags: 0 content not read; 1 to 3 of a tombstone what it is, as in a stream, else 0; others zero
-//	           of a tombstone: string path, u8 kind, uvarint size; else:
+//	           of a tombstone: string path, u8 kind, uvarint size, uvarint number of the first snapshot that has it so; else:
 //	           uvarint  device, uvarint inode, time of the last change of the inode
 //	           uvarint  links
 //	           entry by itself: string path, fields, of a file both lists of extents

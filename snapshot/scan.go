@@ -53,7 +53,7 @@ type ScanEntry struct {
 	Local Local
 	Entry Entry
 	Flags ScanFlag
-	Since uint64 // number of the first snapshot that has the entry as it is here; 0: none yet, and of a tombstone
+	Since uint64 // number of the first snapshot that has the entry as it is here, of a tombstone: in this state; 0: none yet
 }
 
 // ScanWriter writes a scan file: the entries of one tree with what only home
@@ -132,6 +132,7 @@ func (w *ScanWriter) Add(se *ScanEntry) error {
 		w.block.String(e.Path)
 		w.block.Byte(byte(e.Kind))
 		w.block.Uvarint(uint64(e.Size))
+		w.block.Uvarint(se.Since)
 	} else {
 		w.block.Uvarint(l.Dev)
 		w.block.Uvarint(l.Ino)
@@ -286,14 +287,14 @@ func (r *ScanReader) read() error {
 func (r *ScanReader) readTombstone(gone Gone) error {
 	in, e := r.items, &r.cur
 	content, carried := e.Entry.Content[:0], e.Entry.Carried[:0]
-	path, kind, size := in.String(MaxPath), Kind(in.Byte()), in.Uvarint()
+	path, kind, size, since := in.String(MaxPath), Kind(in.Byte()), in.Uvarint(), in.Uvarint()
 	if err := in.Err(); err != nil {
 		return err
 	}
 	if size > MaxSize || e.Flags != 0 {
 		return fmt.Errorf("%w: tombstone of size %d, flags %#x", ErrEntry, size, e.Flags)
 	}
-	e.Local, e.Since = Local{}, 0
+	e.Local, e.Since = Local{}, since
 	e.Entry = Entry{Path: path, Kind: kind, Gone: gone, Size: int64(size), Content: content, Carried: carried}
 	if err := e.Entry.validateTombstone(); err != nil {
 		return err

@@ -26,6 +26,9 @@ func (p *pass) bury(e *snapshot.ScanEntry, excluded bool) error {
 		return err
 	}
 	f := p.r.fate(p.t, e, excluded)
+	if f.cleared {
+		return nil // no tombstone, not even below one that is undecided: the mirror has nothing there
+	}
 	gone := p.r.answers.settle(f, listed != nil)
 	if e.Entry.Kind == disk.KindDir && !f.excluded {
 		p.held = append(p.held, *snapshot.Tombstone(&e.Entry, gone))

@@ -71,6 +71,7 @@ type fate struct {
 	gone     snapshot.Gone
 	open     bool
 	excluded bool // it is excluded, and perhaps still there
+	cleared  bool // nobody has said, and the vault has taken it out of its mirror: there is nothing left to decide
 }
 
 // fate decides about an entry or a tombstone of the last scan that the walk did not meet. excluded: the walk left out
@@ -95,6 +96,8 @@ func (r *run) fate(t *treeState, e *snapshot.ScanEntry, excluded bool) fate {
 		return fate{gone: stays, excluded: excluded}
 	case t.decider.propagate.Covers(path, dir) != nil:
 		return fate{gone: snapshot.Confirmed, excluded: excluded}
+	case e.Entry.Gone == snapshot.Undecided && e.Since != 0 && e.Since <= r.cleared:
+		return fate{gone: snapshot.Confirmed, cleared: true}
 	case was.Stays() && t.decider.reconsider.Covers(path, dir) == nil:
 		return fate{gone: was, excluded: excluded}
 	case !excluded && was == snapshot.Here && r.movedOn(e):

@@ -61,6 +61,7 @@ type run struct {
 	deadline time.Time
 	trusted  bool // every closed shipment's commit is known to be on its drive
 	numbers  uint64
+	cleared  uint64 // what was undecided in the snapshot of this number, or earlier, the vault has taken out of its mirror
 
 	live     func(ord uint32) bool // whether a shipment counts
 	here     func(ord uint32) bool // whether it counts for what has to be carried
@@ -228,6 +229,7 @@ func (r *run) loadTrees() error {
 	if r.fleet.newest != nil {
 		newest = r.fleet.newest.Snapshot.Number
 	}
+	r.cleared = r.books.cleared()
 	all, err := r.site.lastScans(^uint64(0))
 	if err != nil {
 		return err

@@ -124,6 +124,20 @@ func (b *books) newer(r *courier.Receipt) bool {
 	return r.Route == b.site.route && (b.receipt == nil || r.Number > b.receipt.Number)
 }
 
+// cleared is the newest snapshot of which the vault says that its mirror has followed every deletion; 0 where there is none, or
+// where that is not sure to be the snapshot that home knows by this number: one that was taken before home was rolled back.
+func (b *books) cleared() uint64 {
+	if b.receipt == nil || b.receipt.Cleared == 0 {
+		return 0
+	}
+	for _, sh := range b.fleet.all {
+		if sh.number == b.receipt.Cleared && b.acks[sh.id] != nil {
+			return sh.number
+		}
+	}
+	return 0
+}
+
 // take believes a receipt that is newer, however it came. The order is
 //
 //  1. the inventory that goes with it, durable at home: from the next step on it is believed

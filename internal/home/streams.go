@@ -53,7 +53,7 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 	}
 	add := func(e *snapshot.ScanEntry) error {
 		r.tally(&e.Entry)
-		if e.Since == 0 && e.Entry.Gone == snapshot.Here {
+		if e.Since == 0 {
 			e.Since = number
 		}
 		return errors.Join(stream.Add(&e.Entry), sc.add(e))
@@ -82,12 +82,15 @@ func (r *run) emptied(t *treeState, add func(*snapshot.ScanEntry) error) error {
 		if f.open && !gone.Stays() {
 			gone = snapshot.Confirmed // --allow-missing says so
 		}
-		if e.Entry.Path == "" || gone == snapshot.Confirmed && graves.Over(e.Entry.Path) == snapshot.Confirmed {
+		if e.Entry.Path == "" || f.cleared || gone == snapshot.Confirmed && graves.Over(e.Entry.Path) == snapshot.Confirmed {
 			return nil
 		}
-		tomb := snapshot.Tombstone(&e.Entry, gone)
-		graves.Add(tomb)
-		return add(&snapshot.ScanEntry{Entry: *tomb})
+		tomb := snapshot.ScanEntry{Entry: *snapshot.Tombstone(&e.Entry, gone)}
+		if gone == e.Entry.Gone {
+			tomb.Since = e.Since
+		}
+		graves.Add(&tomb.Entry)
+		return add(&tomb)
 	})
 }
 
@@ -128,7 +131,7 @@ func (r *run) mergeSpool(t *treeState, fn func(*snapshot.ScanEntry) error) error
 		if err := r.settle(e, prev, trusted); err != nil {
 			return err
 		}
-		if prev = present(prev); prev != nil && prev.Entry.Pending == e.Entry.Pending && prev.Entry.Same(&e.Entry) {
+		if prev != nil && as(prev, e) {
 			e.Since = prev.Since
 		}
 		return fn(e)
@@ -137,6 +140,14 @@ func (r *run) mergeSpool(t *treeState, fn func(*snapshot.ScanEntry) error) error
 		err = sp.torn
 	}
 	return err
+}
+
+// as tells whether a path is in this snapshot as it was in the one of the last scan.
+func as(prev, e *snapshot.ScanEntry) bool {
+	if e.Entry.Gone != snapshot.Here {
+		return prev.Entry.Gone == e.Entry.Gone
+	}
+	return prev.Entry.Gone == snapshot.Here && prev.Entry.Pending == e.Entry.Pending && prev.Entry.Same(&e.Entry)
 }
 
 // trusts tells whether no chunk that a last scan names can have become unknown since it was written.

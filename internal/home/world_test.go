@@ -220,6 +220,7 @@ type vault struct {
 	list      []byte                // that of the last receipt
 	asked     bool                  // the last commit taken asks for one
 	out       []courier.OutShipment // of the last commit taken
+	cleared   uint64
 }
 
 func (w *world) newVault() *vault {
@@ -270,7 +271,10 @@ func (v *vault) take(drive disk.FS) {
 		if v.newest == nil || rec.Number > v.newest.Number {
 			v.newest = &rec
 		}
-		v.taken = append(v.taken, courier.Taken{Number: rec.Number, Shipment: c.Shipment, Records: c.Records(), All: true})
+		taken := courier.Taken{Number: rec.Number, Shipment: c.Shipment, Records: c.Records(), All: true}
+		if !slices.ContainsFunc(v.taken, func(t courier.Taken) bool { return t.Shipment == taken.Shipment }) {
+			v.taken = append(v.taken, taken)
+		}
 	}
 }
 
@@ -295,7 +299,7 @@ func (v *vault) nextReceipt() []byte {
 	v.w.t.Helper()
 	v.number++
 	r := &courier.Receipt{Route: v.w.route, VaultName: "v", Epoch: v.epoch, Number: v.number, Time: time.Unix(1750000000+int64(v.number), 0).UTC(),
-		Taken: v.taken, Wants: v.wants, ReadSince: v.readSince}
+		Taken: v.taken, Wants: v.wants, ReadSince: v.readSince, Cleared: v.cleared}
 	if v.newest != nil {
 		r.HighestSnapshot, r.NewestArrived = v.newest.Number, v.newest.Number
 	}

@@ -208,3 +208,49 @@ func TestALostPieceOfTheListTakesNothingOut(t *testing.T) {
 		t.Errorf("%d files left the mirror: what is named after the piece that is lost does", r.Deleted)
 	}
 }
+
+// A receipt says that the mirror has followed every deletion where nothing that is gone is left in it but what home wants to stay:
+// not while the policy leaves something, not where home could not look, not where a part of the list of files cannot be read.
+func TestClearedIsWhatTheMirrorHasFollowed(t *testing.T) {
+	t.Parallel()
+	cleared := func(w *world, drive string, d Deletions) uint64 {
+		w.unpack(drive, d)
+		return w.home.importReceipt(drive).Cleared
+	}
+	for policy, want := range map[Deletions]uint64{DeletionsKeep: 1, DeletionsAsk: 1, DeletionsConfirmed: 1, DeletionsApply: 2} {
+		w, drive := goneWorld(t)
+		if got := cleared(w, drive, policy); got != want {
+			t.Errorf("%s: cleared up to %d, want %d", policy, got, want)
+		}
+		if got := cleared(w, drive, DeletionsApply); got != 2 {
+			t.Errorf("%s, then applied: cleared up to %d", policy, got)
+		}
+		// What was taken out does not come back, whatever comes next.
+		must(t, os.Remove(filepath.Join(w.src, "stays")))
+		w.home.pack(drive, trip{gone: said})
+		if got := cleared(w, drive, DeletionsKeep); got != 2 {
+			t.Errorf("%s: cleared up to %d behind what was cleared", policy, got)
+		}
+	}
+	t.Run("a directory that home could not look into", func(t *testing.T) {
+		w, drive := goneWorld(t)
+		noise(t, filepath.Join(w.src, "blind/x"), 1000, 50)
+		w.home.pack(drive, trip{gone: said})
+		w.home.pack(drive, trip{gone: said, unseen: func(_, path string) bool { return path == "blind" }})
+		if got := cleared(w, drive, DeletionsApply); got != 1 {
+			t.Errorf("cleared up to %d", got)
+		}
+	})
+	t.Run("a vault that was set back", func(t *testing.T) {
+		w, drive := goneWorld(t)
+		if got := cleared(w, drive, DeletionsApply); got != 2 {
+			t.Fatalf("cleared up to %d", got)
+		}
+		must(t, os.Remove(filepath.Join(w.src, "stays")))
+		w.home.receipt += 10 // it was told more than this vault knows
+		w.home.pack(drive, trip{gone: said})
+		if got := cleared(w, drive, DeletionsKeep); got != 0 {
+			t.Errorf("in a new epoch: cleared up to %d", got)
+		}
+	})
+}

@@ -148,6 +148,7 @@ func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
 			rootSeen = rootSeen || path == ""
 			if e.Unseen && e.Kind == disk.KindDir && !(inUnseen && snapshot.Under(path, unseenDir)) {
 				unseenDir, inUnseen = path, true
+				u.hidden = true
 			}
 			if !hasRow {
 				return fn(path, e, nil, snapshot.Here)

@@ -103,6 +103,7 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 		Condemned:     condemned,
 		Awaited:       u.arrivals.awaited,
 		NewestArrived: u.arrivals.newest,
+		Cleared:       u.clearedUpTo(),
 		ReadSince:     since,
 	}
 	r.HighestSnapshot = u.v.commits.highest()

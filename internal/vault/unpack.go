@@ -37,6 +37,7 @@ type unpacking struct {
 	blocked    int64            // entries that a directory of the mirror stands in the way of
 	stuck      map[string]bool  // of these directories, those with files that are gone at home
 	walked     map[string]bool  // trees of which every entry was seen
+	hidden     bool             // home could not look into a directory: what is gone from it is not known
 	needs      map[string]int64 // bytes of room that files of a tree lack
 	awaited    map[pathOf]int64 // paths for which a file grows that may yet be whole, and its size then
 }
