@@ -181,8 +181,10 @@ type CompactResult struct {
 
 // ScrubOptions tune Scrub.
 type ScrubOptions struct {
-	Fraction float64 // of the containers, those read longest ago; 0 or 1: all
-	Quick    bool    // look at sizes, times and tables, read no content
+	Fraction float64   // of the containers, those read longest ago; 0 or 1: all
+	Quick    bool      // look at sizes, times and tables, read no content
+	Until    time.Time // stop reading then; zero: never
+	Bytes    int64     // stop reading after so many bytes; 0: never
 }
 
 // ScrubResult is what Scrub found.
@@ -193,6 +195,7 @@ type ScrubResult struct {
 	Bad        int64 // damaged chunks and files found
 	Repaired   int64 // of these, repaired from another place
 	Wanted     int64 // of these, chunks that no place holds: wants now
+	Left       int64 // containers that the budget left to the next run, one read in part among them
 }
 
 // Space is what the vault's files take.
