@@ -155,8 +155,12 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		return nil
 	}
 	if !s.there(c) {
+		edited, err := sc.wasEdited(c, f, name)
+		if err != nil {
+			return err
+		}
 		held := false
-		if c.Kind != index.Pack {
+		if c.Kind != index.Pack && !edited {
 			if held, err = s.stillHolds(sc.ctx, &c); err != nil {
 				if sc.ctx.Err() != nil {
 					return sc.ctx.Err()
@@ -166,13 +170,13 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 				return nil // nothing can be told
 			}
 		}
-		if !held && c.Kind == index.Mirror && c.Damaged && isFile(f, name) {
-			return nil // somebody else changed it: the mirror's check has read what is left
-		}
 		if !held && c.Kind == index.Foreign {
 			n, err := s.lose(c.ID) // somebody removed it, as they may
 			sc.res.Wanted += n
 			return err
+		}
+		if !held && c.Kind == index.Mirror && c.Damaged && isFile(f, name) {
+			return sc.edited(c)
 		}
 		if !held {
 			return sc.away(c, name)
@@ -204,6 +208,31 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		return sc.pack(c, name, file)
 	}
 	return sc.plain(c, name, file)
+}
+
+// wasEdited reports whether the path of a container shows a file of somebody
+// else that was read before.
+func (sc *scrubber) wasEdited(c index.Container, f disk.FS, name string) (bool, error) {
+	if c.Kind != index.Mirror || !c.Damaged {
+		return false, nil
+	}
+	st, found, err := stat(f, name)
+	if err != nil || !found {
+		return false, err
+	}
+	return sc.s.wasRead(c.ID, st)
+}
+
+// edited reads what is left of ours in a file that somebody else changed, unless
+// the mirror's check has just done so.
+func (sc *scrubber) edited(c index.Container) error {
+	if sc.opts.Quick || c.ReadAt >= sc.s.opened {
+		return nil
+	}
+	_, lost, err := sc.s.salvage(sc.ctx, c)
+	sc.res.Bad += lost
+	sc.res.Wanted += lost
+	return err
 }
 
 // away handles a container that is not where it was, or was changed: its chunks
