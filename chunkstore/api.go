@@ -193,6 +193,7 @@ type ScrubResult struct {
 	Chunks     int64
 	Bytes      int64
 	Bad        int64 // damaged chunks and files found
+	BadRecords int64 // of these, install records: Restate is the cure
 	Repaired   int64 // of these, repaired from another place
 	Wanted     int64 // of these, chunks that no place holds: wants now
 	Left       int64 // containers that the budget left to the next run, one read in part among them

@@ -95,6 +95,7 @@ func (sc *scrubber) records() error {
 		_, _, err := s.readRecord(seq, in.void[seq])
 		if errors.Is(err, ErrRecord) || disk.IsIOError(err) {
 			sc.res.Bad++
+			sc.res.BadRecords++
 			s.report.Problem(recordName(seq, recordExt), err)
 			continue
 		}

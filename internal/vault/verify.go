@@ -69,6 +69,13 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 		}
 		result.Lacking = max(result.Lacking, s.lacking)
 	}
+	if scrub.BadRecords > 0 { // what they told of was compared with what is there, and looked up
+		done, err := v.store.Restate(ctx)
+		if err != nil {
+			return result, interrupted(ctx, err)
+		}
+		result.Repaired += done.Records
+	}
 	result.Lacks = a.needs.list()
 	wants, total, err := v.wants(a.needs)
 	if err != nil {
