@@ -90,6 +90,9 @@ func driveInitCommand(e *env) *cli.Command {
 			if spaceErr == nil {
 				s.Info("%s free of %s.", report.Size(space.Avail), report.Size(space.Total))
 			}
+			if made {
+				s.tellNamesake(label, id)
+			}
 			s.Info("Next, at home: wl pack --drive %s", report.Name(dir))
 			return nil
 		},

@@ -9,6 +9,7 @@ import (
 	"waterlock/internal/exit"
 	"waterlock/internal/home"
 	"waterlock/internal/machine"
+	"waterlock/internal/report"
 )
 
 // knownDrive is a drive that this machine has seen, or that carried shipments of one of its routes.
@@ -115,4 +116,24 @@ func namesOf(list []*knownDrive) string {
 		names = append(names, driveName(d.Label, d.ID)+", last seen "+when(d.LastSeen))
 	}
 	return strings.Join(names, "; ")
+}
+
+// tellNamesake points out that another drive has the label of a new one, and something that counts aboard: perhaps it is the same
+// drive, formatted since.
+func (s *session) tellNamesake(label, id string) {
+	routes, err := machine.Routes(s.state)
+	if err != nil || label == "" || len(routes) == 0 {
+		return
+	}
+	list, err := knownDrives(s, routes)
+	if err != nil {
+		s.Verbose("%v", err)
+		return
+	}
+	for _, d := range list {
+		if d.Label == label && d.ID != id && d.Bytes > 0 && !d.Since.IsZero() {
+			s.Warn("%s has that label, too, and %s aboard since %s. If this is that drive, formatted anew: wl drive lost %s",
+				driveName(d.Label, d.ID), report.Size(d.Bytes), when(d.Since), short(d.ID))
+		}
+	}
 }
