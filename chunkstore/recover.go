@@ -263,10 +263,12 @@ func (s *Store) rebuild(ctx context.Context, in *installs) error {
 	if len(in.seqs) > 0 {
 		s.report.Info("The catalog is rebuilt from %d install records.", len(in.seqs))
 	}
+	s.report.Phase("rebuilding the catalog from install records", 0, int64(len(in.seqs)))
 	for _, seq := range in.seqs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		s.report.Add(0, 1)
 		rec, void, err := s.readRecord(seq, in.void[seq])
 		if errors.Is(err, ErrRecord) || disk.IsIOError(err) {
 			// The files it named look foreign now; where they are as they
@@ -281,9 +283,11 @@ func (s *Store) rebuild(ctx context.Context, in *installs) error {
 			return err
 		}
 	}
+	s.report.Phase("rebuilding the catalog from the tables of packs", 0, 0)
 	if err := s.rebuildPacks(ctx); err != nil {
 		return err
 	}
+	s.report.Phase("comparing the catalog with what lies there", 0, 0)
 	if err := s.volumesThere(); err != nil {
 		return err
 	}
@@ -326,6 +330,7 @@ func (s *Store) rebuildPacks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.report.Add(0, 1)
 		r, damage, err := pack.Salvage(f, st.Size)
 		if err == nil && damage != nil {
 			s.report.Problem(packName(name), damage)

@@ -62,21 +62,15 @@ func newWorld(t testing.TB) *world {
 	return newWorldIn(t, t.TempDir())
 }
 
-// newWorldInMemory is a world where syncs cost nothing.
+// newWorldInMemory is a world where syncs cost nothing, if there is such a place.
 func newWorldInMemory(t testing.TB) *world {
-	t.Helper()
-	return newWorldIn(t, memoryDir(t))
-}
-
-// memoryDir is a directory in memory, if there is such a place.
-func memoryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "wl-tests-")
 	if err != nil {
-		return t.TempDir()
+		return newWorld(t)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
+	return newWorldIn(t, dir)
 }
 
 func newWorldIn(t testing.TB, dir string) *world {

@@ -94,7 +94,7 @@ func (s *session) join(drive string) error {
 		s.Warn("%s is empty: if it is not mounted yet, mount it before the first wl pack, or the vault is told that the files of tree %s are gone", report.Name(t.Path), t.Name)
 	}
 	s.Info("Its settings: %s. Those of the route that are fixed are as they were; all else (patterns, reserve, priorities) is as for a new one.", r.Config)
-	s.Info("What is not in these directories any more counts as gone: restore first what is to stay (wl restore --from-drive).")
+	s.Info("What the vault has and these directories lack stays in its mirror, undecided, until somebody says --deletions apply there; to have it here, restore it first (wl restore --from-drive).")
 	s.Info("Next: wl pack --drive %s. It carries the list of the files and asks the vault for its inventory; then wl unpack there, and wl pack again.", report.Name(drive))
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 func vaultCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:        "vault",
-		Usage:       "make a vault, take in what is there already, and see what somebody else wrote into it",
-		Subcommands: []*cli.Command{vaultInitCommand(e), vaultAdoptCommand(e), vaultForeignCommand(e)},
+		Usage:       "make a vault, take in what is there already, see what others wrote into it, make its catalog anew",
+		Subcommands: []*cli.Command{vaultInitCommand(e), vaultAdoptCommand(e), vaultForeignCommand(e), vaultRebuildCommand(e)},
 	}
 }
 

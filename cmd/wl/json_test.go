@@ -62,6 +62,7 @@ var jsonForms = []jsonForm{
 	formOf("summary of wl vault adopt", vaultAdoptSummary),
 	formOf("foreign", foreignItem),
 	formOf("summary of wl vault foreign", vaultForeignSummary),
+	formOf("summary of wl vault rebuild", vaultRebuildSummary),
 	formOf("summary of wl unpack", unpackSummary),
 	formOf("summary of wl restore", func(r vault.RestoreResult) restoreForm { return restoreSummary(vault.RestoreOptions{}, r) }),
 	formOf("summary of wl restore to drive", toDriveSummary),

@@ -226,8 +226,6 @@ type verifyVaultForm struct {
 	UnreadableSnapshots int64      `json:"unreadable_snapshots"`
 	LackingChunks       int64      `json:"lacking_chunks"`
 	WantedChunks        int64      `json:"wanted_chunks"`
-	LeftContainers      int64      `json:"left_containers"`
-	ReadSince           time.Time  `json:"read_since,omitzero"`
 	DamagedSnapshots    []uint64   `json:"damaged_snapshots"`
 	Lacks               []lackForm `json:"lacks"`
 }
@@ -236,8 +234,7 @@ func verifyVaultSummary(r vault.VerifyResult) verifyVaultForm {
 	return verifyVaultForm{
 		Sound: r.Sound(), Containers: r.Containers, Chunks: r.Chunks, Bytes: r.Bytes, Damaged: r.Damaged, Repaired: r.Repaired,
 		MissingPaths: r.Missing, ForeignPaths: r.Foreign, StrangerFiles: r.Strangers, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
-		LackingChunks: r.Lacking, WantedChunks: r.Wants, LeftContainers: r.Left, ReadSince: stamp(r.ReadSince),
-		DamagedSnapshots: numbers(r.DamagedSnapshots), Lacks: listOf(r.Lacks, lackItem),
+		LackingChunks: r.Lacking, WantedChunks: r.Wants, DamagedSnapshots: numbers(r.DamagedSnapshots), Lacks: listOf(r.Lacks, lackItem),
 	}
 }
 
@@ -336,4 +333,20 @@ type vaultForeignForm struct {
 
 func vaultForeignSummary(r vault.ForeignResult) vaultForeignForm {
 	return vaultForeignForm{r.Files, r.Bytes, r.Removed, r.RemovedBytes, r.Failed, textOf(r.Kept)}
+}
+
+type vaultRebuildForm struct {
+	pathForm
+	Route      string  `json:"route"`
+	Places     int64   `json:"places"`
+	Containers int64   `json:"containers"`
+	Paths      int64   `json:"paths"`
+	Lacking    int64   `json:"lacking_chunks"`
+	Snapshots  int     `json:"snapshots"`
+	Arrived    int     `json:"arrived_snapshots"`
+	Seconds    float64 `json:"seconds"`
+}
+
+func vaultRebuildSummary(r vault.RebuildResult) vaultRebuildForm {
+	return vaultRebuildForm{pathOf(r.Path), textOf(r.Route), r.Places, r.Containers, r.Paths, r.Wants, r.Snapshots, r.Arrived, r.Took.Seconds()}
 }

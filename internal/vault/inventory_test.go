@@ -10,6 +10,7 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
 	"waterlock/internal/report"
+	"waterlock/snapshot"
 )
 
 // inventory reads the inventory that goes with the newest receipt on the drive; nil if none does.
@@ -187,5 +188,43 @@ func TestAnInventoryThatCannotBeWrittenComesWithTheNextReceipt(t *testing.T) {
 	w.clean(drive, DeletionsAsk)
 	if !slices.Equal(w.inventory(drive), w.sentIDs()) {
 		t.Error("it did not come with the next")
+	}
+}
+
+// A home that joined anew does not know of what it does not see: only what its own snapshots had, and have no longer, is
+// confirmed to be gone.
+func TestAHomeThatJoinedConfirmsOnlyWhatItKnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, name := range []string{"stays", "unknown", "deleted"} {
+		noise(t, filepath.Join(w.src, name), 9000, uint64(i))
+	}
+	drive := newTestDrive(t)
+	w.home.pack(drive, trip{})
+	w.join(drive)
+	w.clean(drive, DeletionsAsk)
+	w.home.importReceipt(drive)
+
+	w.home.last, w.home.dead = map[string]map[string]*snapshot.Entry{}, map[string]*snapshot.Entry{} // its state is gone
+	must(t, os.Remove(filepath.Join(w.src, "unknown")))
+	w.home.pack(drive, trip{asks: true})
+	r := w.clean(drive, DeletionsConfirmed)
+	if r.Gone != 1 || r.Confirmed != 0 || r.Deleted != 0 {
+		t.Errorf("after joining: %+v", r)
+	}
+	w.home.importReceipt(drive)
+	must(t, os.Remove(filepath.Join(w.src, "deleted")))
+	w.home.pack(drive, trip{})
+	r = w.clean(drive, DeletionsConfirmed)
+	if r.Gone != 2 || r.Confirmed != 1 || r.Deleted != 1 {
+		t.Errorf("after a deletion: %+v", r)
+	}
+	for name, there := range map[string]bool{"stays": true, "unknown": true, "deleted": false} {
+		if _, err := os.Lstat(filepath.Join(w.mirror(), name)); (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if r = w.clean(drive, DeletionsApply); r.Deleted != 1 {
+		t.Errorf("applied: %+v", r)
 	}
 }

@@ -143,7 +143,7 @@ func (u *unpacking) lockstep(ctx context.Context, tree snapshot.TreeRecord,
 				if hidden || !hasRow {
 					return nil
 				}
-				return fn(path, nil, &r.row, graves.Over(path))
+				return fn(path, nil, &r.row, u.certain(tree.Name, path, &r.row, graves.Over(path)))
 			}
 			rootSeen = rootSeen || path == ""
 			if e.Unseen && e.Kind == disk.KindDir && !(inUnseen && snapshot.Under(path, unseenDir)) {

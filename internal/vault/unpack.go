@@ -30,6 +30,7 @@ type unpacking struct {
 	condemned  *condemned         // what the newest own receipt condemns
 	clear      uint64             // what was condemned by the receipt of this number, or earlier, may go
 	finders    map[string]*finder // of the newest snapshot, by tree
+	memory     *memory            // what home remembers; nil: not looked up yet
 	plainBytes int64              // of all records on the drive
 	arrivals   *arrivals
 	goneDirs   int64            // directories in the mirror that are gone at home
