@@ -452,6 +452,47 @@ func TestClearDrive(t *testing.T) {
 	}
 }
 
+// A shipment of which one record has not arrived stays on the drive; once a later receipt says that this has come, too, it
+// is held, and the shipment may go.
+func TestAShipmentThatArrivedInPartIsNotCleared(t *testing.T) {
+	w := newWorld(t)
+	w.someFiles()
+	w.pack()
+	v := w.newVault()
+	v.take(w.drive)
+	all := v.taken[0]
+	part := courier.Taken{Number: all.Number, Shipment: all.Shipment, Records: all.Records, Bits: make([]byte, (all.Records+7)/8)}
+	for i := uint32(1); i < all.Records; i++ {
+		part.Bits[i/8] |= 1 << (i % 8)
+	}
+	for _, c := range []struct {
+		taken         courier.Taken
+		cleared, held int
+	}{{part, 0, 0}, {all, 1, 1}} {
+		v.taken = []courier.Taken{c.taken}
+		v.receipt(w.drive)
+		s := w.site()
+		f, err := s.loadFleet(report.Discard)
+		must(t, err)
+		b, err := s.openBooks(f, report.Discard)
+		must(t, err)
+		d, err := courier.OpenFS(keepOpen{w.drive}, "")
+		must(t, err)
+		_, err = s.importReceipt(b, d, report.Discard)
+		must(t, err)
+		acked, kept, err := b.clearable(d)
+		must(t, err)
+		list, err := s.readList(f.all[0], f.all[0].packs[0])
+		must(t, err)
+		st, err := b.ledger.Standing(list.ids[0])
+		must(t, err)
+		if len(acked) != c.cleared || kept != 1-c.cleared || (st.Receipt != 0) != (c.held > 0) {
+			t.Errorf("%+v: %d may be cleared, %d stay; its first record is held by receipt %d", c.taken, len(acked), kept, st.Receipt)
+		}
+		must(t, b.close(true))
+	}
+}
+
 // Acknowledged shipments make room when a pack needs it and somebody agrees.
 func TestClearForRoom(t *testing.T) {
 	w := newWorld(t)

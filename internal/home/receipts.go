@@ -305,15 +305,11 @@ func mergeTaken(a *courier.Taken, b *courier.Taken) *courier.Taken {
 			out.Bits[i] |= a.Bits[i]
 		}
 	}
-	out.All = true
 	for i := range out.Records {
 		if !out.Arrived(i) {
-			out.All = false
-			break
+			return out
 		}
 	}
-	if out.All {
-		out.Bits = nil
-	}
+	out.All, out.Bits = true, nil
 	return out
 }
