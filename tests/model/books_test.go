@@ -5,11 +5,11 @@ package model
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"waterlock/internal/chunk"
@@ -33,6 +33,8 @@ type homeView struct {
 	last     map[string]plain                       // of the newest snapshot
 	newest   uint64                                 // its number
 	begun    map[courier.DriveID]map[chunk.ID]bool  // what shipments begun and not closed had to carry
+	lists    map[uint64][]chunk.ID                  // inventories, by the number of their receipt
+	anew     uint64                                 // receipts below this one are not believed: home was rolled back
 
 	held   map[chunk.ID]bool // folded, as the rest
 	aboard map[chunk.ID]map[courier.ShipmentID]bool
@@ -98,8 +100,8 @@ func (h *homeView) receipt() *courier.Receipt {
 }
 
 // fold says what is held and what is aboard: shipments and receipts in the order in which they came. What a receipt
-// acknowledges is held, unless its epoch is over; what it says did not arrive is no longer aboard; what it wants or
-// condemns is neither.
+// acknowledges is held, if it is believed; what it says did not arrive is no longer aboard; an inventory makes held what it
+// lists; what a receipt wants or condemns is neither.
 func (h *homeView) fold() {
 	h.held, h.aboard, h.acks = map[chunk.ID]bool{}, map[chunk.ID]map[courier.ShipmentID]bool{}, map[courier.ShipmentID][]bool{}
 	rest := slices.Clone(h.order)
@@ -119,13 +121,19 @@ func (h *homeView) fold() {
 			rest = rest[1:]
 		}
 	}
+	first, told, _ := h.horizon()
 	for i, r := range h.receipts {
 		add(r.Number)
 		if i > 0 && h.receipts[i-1].Epoch != r.Epoch {
 			clear(h.acks)
 		}
 		for i := range r.Taken {
-			h.acknowledge(&r.Taken[i], r.Epoch != h.receipt().Epoch)
+			h.acknowledge(&r.Taken[i], r.Epoch == h.receipt().Epoch && r.Number > max(first, told))
+		}
+		if r.Number == told {
+			for _, id := range h.lists[told] {
+				h.held[id] = true
+			}
 		}
 		for _, w := range r.Wants {
 			h.drop(w.ID)
@@ -142,13 +150,34 @@ func (h *homeView) fold() {
 	}
 }
 
+// horizon says which receipts are believed: those behind the first of the epoch, if that is not the first epoch, and
+// behind the one where home joined anew; and behind the newest inventory, which says what those before it did. lacks:
+// home knows nothing of what the vault has until an inventory comes.
+func (h *homeView) horizon() (first, told uint64, lacks bool) {
+	missed := uint64(0)
+	for i, r := range h.receipts {
+		if i > 0 && r.Epoch != h.receipts[i-1].Epoch {
+			first, told, missed = r.Number, 0, 0
+		}
+		if _, there := h.lists[r.Number]; there {
+			told = r.Number
+		} else if !r.Inventory.IsZero() {
+			missed = r.Number
+		}
+	}
+	if first = max(first, h.anew); told < first {
+		told = 0
+	}
+	return first, told, told < max(first, missed)
+}
+
 func (h *homeView) drop(id chunk.ID) {
 	delete(h.held, id)
 	delete(h.aboard, id)
 }
 
-// acknowledge lets a receipt's word of one shipment count. over: that of an epoch that is over.
-func (h *homeView) acknowledge(t *courier.Taken, over bool) {
+// acknowledge lets a receipt's word of one shipment count. What one says that is not believed is neither held nor aboard.
+func (h *homeView) acknowledge(t *courier.Taken, believed bool) {
 	before, seen := h.acks[t.Shipment]
 	bits := make([]bool, t.Records)
 	for i := range bits {
@@ -163,10 +192,10 @@ func (h *homeView) acknowledge(t *courier.Taken, over bool) {
 	for _, ref := range s.commit.Files {
 		for _, p := range s.places[ref.Name] {
 			fresh := bits[i] && !(seen && before[i])
-			if fresh && !over {
+			if fresh && believed {
 				h.held[p.ID] = true
 			}
-			if !bits[i] && !seen || fresh && over {
+			if !bits[i] && !seen || fresh && !believed {
 				delete(h.aboard[p.ID], s.id)
 			}
 			i++
@@ -177,19 +206,9 @@ func (h *homeView) acknowledge(t *courier.Taken, over bool) {
 // importReceipt is what pack does first: the newest receipt on the drive, if it is newer than all that home knows. A
 // drive that was lost has turned up where a receipt acknowledges more of what it carried.
 func (m *model) importReceipt(d *drive) {
-	c, err := courier.OpenDrive(d.path(m))
-	m.must(err)
-	defer c.Close()
-	found, _, err := c.ReadReceipts(m.route)
-	m.must(err)
-	if len(found) > 0 {
-		m.believe(found[0].Receipt)
-	}
-}
-
-func (m *model) believe(r *courier.Receipt) {
+	r := m.receiptOn(d)
 	h := m.home
-	if h.receipt() != nil && r.Number <= h.receipt().Number {
+	if r == nil || h.receipt() != nil && r.Number <= h.receipt().Number {
 		return
 	}
 	before := h.acks
@@ -201,6 +220,41 @@ func (m *model) believe(r *courier.Receipt) {
 		}
 	}
 	h.fold()
+}
+
+// receiptOn is the newest receipt on a drive.
+func (m *model) receiptOn(d *drive) *courier.Receipt {
+	c, err := courier.OpenDrive(d.path(m))
+	m.must(err)
+	defer c.Close()
+	found, _, err := c.ReadReceipts(m.route)
+	m.must(err)
+	if len(found) == 0 {
+		return nil
+	}
+	return found[0].Receipt
+}
+
+// foresee is what pack will find out, as far as neither side was rolled back: then home joins anew, and its own marks are
+// taken for right.
+func (m *model) foresee(d *drive) *homeView {
+	if m.rolled {
+		return nil
+	}
+	now := m.home
+	m.home = now.clone()
+	m.importReceipt(d)
+	m.compareDrive(d)
+	now, m.home = m.home, now
+	return now
+}
+
+// checkForeseen holds home to it.
+func (m *model) checkForeseen(want *homeView) {
+	h := m.home
+	if want != nil && !(maps.Equal(h.missing, want.missing) && maps.Equal(h.lost, want.lost) && maps.Equal(h.gone, want.gone)) {
+		m.fail("home takes for missing %v, for lost %v, for gone %v; it should %v, %v, %v", h.missing, h.lost, h.gone, want.missing, want.lost, want.gone)
+	}
 }
 
 // compareDrive is what pack does next. A drive at hand is not lost; shipments and packs that are no longer on it do not
@@ -240,9 +294,8 @@ func (m *model) compareDrive(d *drive) {
 	}
 }
 
-// recall takes back what a run that was cut off did not come to: importing the receipt, and comparing the drive. What it
-// came to stands in home's state.
-func (m *model) recall(d *drive, before *homeView) {
+// sync reads from home's state what it knows: its receipts, and which shipments and packs do not count.
+func (m *model) sync() {
 	h := m.home
 	for id := range h.closed {
 		dir := m.statePath("shipments", m.ordinals[id]+"-"+id.String())
@@ -253,15 +306,42 @@ func (m *model) recall(d *drive, before *homeView) {
 			set(h.gone, packName{id, ref.Name}, fileIn(dir, ref.Name+".gone"))
 		}
 	}
-	if r := h.receipt(); r != nil && before.receipt() != r {
-		names, err := filepath.Glob(m.statePath("receipts", fmt.Sprint(r.Number)+"-*.receipt"))
+	h.receipts, h.lists, h.anew = nil, map[uint64][]chunk.ID{}, 0
+	names, err := filepath.Glob(m.statePath("receipts", "*"))
+	m.must(err)
+	for _, name := range names {
+		number, _, _ := strings.Cut(filepath.Base(name), "-")
+		n, err := strconv.ParseUint(number, 10, 64)
 		m.must(err)
-		if len(names) == 0 {
-			h.receipts = h.receipts[:len(h.receipts)-1]
+		switch filepath.Ext(name) {
+		case ".receipt":
+			b, err := os.ReadFile(name)
+			m.must(err)
+			r, err := courier.DecodeReceipt(b)
+			m.must(err)
+			h.receipts = append(h.receipts, r)
+		case ".anew":
+			h.anew = max(h.anew, n)
 		}
 	}
+	slices.SortFunc(h.receipts, func(a, b *courier.Receipt) int { return cmp.Compare(a.Number, b.Number) })
+	for _, r := range h.receipts {
+		if r.Inventory.IsZero() {
+			continue
+		}
+		f, err := os.Open(m.statePath("receipts", courier.InventoryName(r.Number, r.Inventory.Digest)))
+		if notThere(err) {
+			continue
+		}
+		m.must(err)
+		h.lists[r.Number] = []chunk.ID{}
+		m.must(courier.CheckInventory(f, r, func(ids []chunk.ID) error {
+			h.lists[r.Number] = append(h.lists[r.Number], ids...)
+			return nil
+		}))
+		f.Close()
+	}
 	h.fold()
-	m.lookAtCommits(d)
 }
 
 // lookAtCommits finds out which commits on a drive are there and good.
@@ -418,21 +498,16 @@ func (m *model) account(d *drive, s *shipment, due map[chunk.ID]bool, short bool
 func (m *model) declareLost(d *drive) {
 	_, err := home.DriveLost(m.ctx(), home.LostOptions{State: m.path("state"), Drive: d.id.String()})
 	m.must(err)
-	for id := range m.home.closed {
-		if m.home.drive[id] == d.id && !m.home.missing[id] && !m.home.ackedInFull(id) {
-			m.home.lost[id] = true
-		}
-	}
-	m.home.fold()
+	m.sync()
 }
 
 // clearDrive deletes from a drive what was acknowledged in full.
 func (m *model) clearDrive() {
 	d := m.drawDrive()
-	m.importReceipt(d)
 	res, err := home.ClearDrive(m.ctx(), home.ClearOptions{State: m.path("state"), Drive: d.path(m), Yes: true, Report: newWords(0, nil)})
 	m.must(err)
 	m.note("  %s: %d shipments cleared", d.name, len(res.Cleared))
+	m.sync()
 	for id, c := range d.cargo {
 		if m.home.ackedInFull(id) && !c.noCommit {
 			delete(d.cargo, id)

@@ -128,7 +128,7 @@ func (m *model) mailReceipt() {
 	if newer := m.home.receipt() == nil || e.Receipt.Number > m.home.receipt().Number; newer != res.Taken {
 		m.fail("receipt %d was taken: %v", e.Receipt.Number, res.Taken)
 	}
-	m.believe(e.Receipt)
+	m.sync()
 }
 
 // forgotOrKnows tells whether a shipment has come, whatever became of its snapshot.

@@ -42,6 +42,7 @@ type job struct {
 	Limit, PackSize int64
 	Vanished        home.Answer
 	Reconsider      []string
+	Hasty           bool
 
 	At  int
 	How cut
@@ -77,7 +78,7 @@ func (j job) run() (out outcome, err error) {
 	}
 	if j.State != "" {
 		out.pack, err = home.Pack(ctx, home.PackOptions{State: j.State, Drive: j.Drive, Limit: j.Limit, PackSize: j.PackSize,
-			Vanished: j.Vanished, Reconsider: j.Reconsider, Stop: stopped, Report: w})
+			Vanished: j.Vanished, Reconsider: j.Reconsider, WithoutInventory: j.Hasty, Stop: stopped, Report: w})
 	} else {
 		out.unpack, err = vault.Unpack(ctx, vault.UnpackOptions{Vault: j.Vault, Drive: j.Drive, Deletions: vault.DeletionsApply, Report: w})
 	}

@@ -200,10 +200,11 @@ type trip struct {
 	at         int // so many words to its reporter
 	vanished   home.Answer
 	reconsider bool // earlier answers no longer count
+	hasty      bool // carries data without an inventory, where one is due
 }
 
 func (m *model) drawTrip() trip {
-	o := trip{packSize: pick(m, "pack size", []int64{0, 64 << 10, 200 << 10}),
+	o := trip{hasty: m.roll("hasty", 3) == 0, packSize: pick(m, "pack size", []int64{0, 64 << 10, 200 << 10}),
 		vanished: pick(m, "vanished", []home.Answer{home.AnswerPropagate, home.AnswerPropagate, home.AnswerKeep, home.AnswerAsk})}
 	switch m.between("cut short", 0, 5) {
 	case 0:
@@ -220,11 +221,8 @@ func (m *model) drawTrip() trip {
 func (m *model) pack(d *drive, o trip) {
 	m.age()
 	now := m.takeHome()
-	before := m.home.clone()
-	m.importReceipt(d)
-	m.compareDrive(d)
-	due := m.due(now)
-	j := job{State: m.path("state"), Drive: d.path(m), Limit: o.limit, PackSize: o.packSize, Vanished: o.vanished, At: o.at, How: o.how}
+	want := m.foresee(d)
+	j := job{State: m.path("state"), Drive: d.path(m), Limit: o.limit, PackSize: o.packSize, Vanished: o.vanished, Hasty: o.hasty, At: o.at, How: o.how}
 	if o.reconsider {
 		j.Reconsider = []string{"*"}
 	}
@@ -236,10 +234,16 @@ func (m *model) pack(d *drive, o trip) {
 	if err != nil && !errors.Is(err, errCut) && !stopped {
 		m.fail("pack: %v", err)
 	}
-	if err != nil {
-		m.recall(d, before)
+	m.sync()
+	m.lookAtCommits(d)
+	if err == nil {
+		m.checkForeseen(want)
+		if r := m.receiptOn(d); r != nil && r.Number > m.home.receipt().Number {
+			m.fail("receipt %d was on the drive, home knows %d", r.Number, m.home.receipt().Number)
+		}
 	}
-	m.learn(d, now, due, o.limit != 0 || o.how != toTheEnd, err == nil)
+	_, _, lacks := m.home.horizon()
+	m.learn(d, now, m.due(now), o.limit != 0 || o.how != toTheEnd || lacks, err == nil)
 }
 
 // age lets what was edited just now become old enough to be believed unchanged the next time.
