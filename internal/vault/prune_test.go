@@ -336,3 +336,83 @@ func TestAReceiptOfAnotherTimeClearsNothing(t *testing.T) {
 		t.Fatalf("%+v", u)
 	}
 }
+
+// A file that grew for a snapshot that is forgotten, and that will never be whole, is freed with it; one that may yet be whole stays.
+func TestAGrowingFileGoesWithItsSnapshot(t *testing.T) {
+	t.Parallel()
+	w := manyTrips(t)
+	film := filepath.Join(w.src, "film")
+	noise(t, film, 57<<20, 2)
+	drive := newTestDrive(t)
+	w.home.pack(drive, trip{room: 20 << 20})
+	if r := w.unpack(drive, DeletionsApply); r.Growing != 1 || r.GrownBytes < 15<<20 {
+		t.Fatalf("%+v", r)
+	}
+	w.home.importReceipt(drive)
+	if r := w.prune(PruneOptions{Forget: []string{"1"}, Now: true}); r.Freed > 2<<20 {
+		t.Fatalf("it may yet be whole: %+v", r)
+	}
+	must(t, os.Remove(film))
+	noise(t, filepath.Join(w.src, "other"), 3000, 3)
+	w.trip(drive)
+	dry := w.prune(PruneOptions{Forget: []string{"2"}, DryRun: true})
+	if dry.Freeable < 15<<20 {
+		t.Fatalf("%+v", dry)
+	}
+	w.prune(PruneOptions{Forget: []string{"2"}})
+	w.clean(drive, DeletionsApply)
+	w.home.importReceipt(drive)
+	state, _, r := w.trip(drive)
+	if r.FreedBytes < 15<<20 || r.Condemned != 0 {
+		t.Fatalf("%+v", r)
+	}
+	left, err := filepath.Glob(filepath.Join(w.vault, ".wl/staging/*"))
+	if err != nil || len(left) > 0 {
+		t.Fatalf("left over: %v %v", left, err)
+	}
+	if list := w.missing(); len(list) > 0 {
+		t.Fatalf("home counts on %v", list)
+	}
+	same(t, "the newest", state, filepath.Join(w.restore("latest"), "docs"))
+}
+
+// The mirror is never touched: what is gone at home and stays in it, what home or somebody else put there, and an inode that it
+// still shows, whatever snapshots are forgotten.
+func TestPruneNeverTouchesTheMirror(t *testing.T) {
+	t.Parallel()
+	w, drive := newWorld(t), newTestDrive(t)
+	w.fill()
+	w.home.pack(drive, trip{})
+	w.join(drive)
+	w.clean(drive, DeletionsKeep)
+	w.home.importReceipt(drive)
+	w.change()
+	w.home.pack(drive, trip{})
+	w.unpack(drive, DeletionsKeep) // what is gone stays, and one file is behind for it
+	w.home.importReceipt(drive)
+	noise(t, filepath.Join(w.mirror(), "stranger"), 4000, 77)
+	f, err := os.OpenFile(filepath.Join(w.mirror(), "music", "song"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("edited by somebody else")
+		must(t, err)
+		must(t, f.Close())
+	}
+	before := take(t, w.mirror())
+	foreign := len(glob(t, filepath.Join(w.vault, ".wl/foreign/*/*")))
+	r := w.prune(PruneOptions{Keep: Retention{Last: 1}, Now: true})
+	if r.Forgotten != 1 || r.Freed == 0 {
+		t.Fatalf("%+v", r)
+	}
+	same(t, "mirror", before, w.mirror())
+	if n := len(glob(t, filepath.Join(w.vault, ".wl/foreign/*/*"))); n != foreign {
+		t.Fatalf("%d foreign files, %d before", n, foreign)
+	}
+	same(t, "snapshot 2", take(t, w.src), filepath.Join(w.restore("2"), "docs"))
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	list, err := filepath.Glob(pattern)
+	must(t, err)
+	return list
+}
