@@ -181,8 +181,10 @@ type CompactResult struct {
 
 // ScrubOptions tune Scrub.
 type ScrubOptions struct {
-	Fraction float64 // of the containers, those read longest ago; 0 or 1: all
-	Quick    bool    // look at sizes, times and tables, read no content
+	Fraction float64   // of the containers, those read longest ago; 0 or 1: all
+	Quick    bool      // look at sizes, times and tables, read no content
+	Until    time.Time // stop reading then; zero: never
+	Bytes    int64     // stop reading after so many bytes; 0: never
 }
 
 // ScrubResult is what Scrub found.
@@ -191,8 +193,10 @@ type ScrubResult struct {
 	Chunks     int64
 	Bytes      int64
 	Bad        int64 // damaged chunks and files found
+	BadRecords int64 // of these, install records: Restate is the cure
 	Repaired   int64 // of these, repaired from another place
 	Wanted     int64 // of these, chunks that no place holds: wants now
+	Left       int64 // containers that the budget left to the next run, one read in part among them
 }
 
 // Space is what the vault's files take.

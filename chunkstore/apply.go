@@ -166,6 +166,9 @@ func (o *overlay) forsake(a *action) error {
 // the catalog alone, so that rebuilding gives the rows that were written when
 // the batch was installed. The new content was read at readAt or later.
 func (s *Store) apply(rec *record, void map[int]bool, readAt int64) error {
+	if rec.restates {
+		return s.restate(rec)
+	}
 	o, b := newOverlay(s.cat), s.cat.Batch()
 	for i := range rec.acts {
 		a := &rec.acts[i]

@@ -267,7 +267,13 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				return err
 			}
 		}
-		if found && !ours && c != nil && s.shows(*c, v, p, st) {
+		edited := false
+		if found && !ours && c != nil {
+			if edited, err = s.wasRead(c.ID, st); err != nil {
+				return err
+			}
+		}
+		if found && !ours && c != nil && !edited && s.shows(*c, v, p, st) {
 			if ours, err = s.stillHolds(ctx, c); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -301,6 +307,9 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				s.report.Warn("%s is missing", v.name(p))
 			}
 			own := c != nil && c.Kind == index.Mirror && c.Tree == tree && c.Name == p
+			if own && edited && !c.Missing {
+				continue // its row is as it was left then
+			}
 			if own && !row.Adopted && found && st.Kind == disk.KindFile && !c.Missing {
 				some, lost, err := s.salvage(ctx, *c)
 				if ctx.Err() != nil {
@@ -308,7 +317,9 @@ func (s *Store) checkTree(ctx context.Context, tree string, v *volume, ch *chang
 				}
 				if err != nil {
 					s.report.Problem(v.name(p), err)
-				} else if some {
+					continue // nothing can be told
+				}
+				if some {
 					res.Chunks += lost
 					row.Digest = [32]byte{} // no entry is equal to it: it is installed anew
 					ch.batch().PutPath(tree, p, row)

@@ -44,7 +44,7 @@ type compactor struct {
 }
 
 // Compact turns kept files and packs that are needed for less than half of
-// their bytes, and damaged packs, into history packs and removes them. A chunk that has another
+// their bytes, and damaged ones, into history packs and removes them. A chunk that has another
 // place counts as held there only if it was read there lately, or now.
 func (s *Store) Compact(ctx context.Context, o CompactOptions) (CompactResult, error) {
 	if err := s.usable(); err != nil {
@@ -130,7 +130,7 @@ func (c *compactor) weighs(id index.ContainerID, gather bool) (w weighed, ok boo
 	if err != nil || !found || !containerInode(x).is(st) || x.Kind != index.Pack && st.Nlink != 1 {
 		return w, false, nil // CheckMirror's business, or a path still shows the inode
 	}
-	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept || x.Kind == index.Pack && x.Damaged)
+	whole := !(gather && x.Kind == index.Kept && x.Size < smallKept || x.Damaged)
 	w = weighed{Container: x, name: name}
 	w.only, w.total, err = c.weigh(id)
 	return w, err == nil && !(whole && w.only > 0 && 2*w.only >= w.total), err

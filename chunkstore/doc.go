@@ -32,6 +32,7 @@
 //
 //	.wl/installs/<16 hex>.install   install records, numbered from 1
 //	.wl/installs/<16 hex>.void      actions of that record that were given up
+//	.wl/installs/….damaged          a damaged record that was restated: for people
 //	.wl/packs/<xx>/<16 hex>.pack    history: data chunks; xx: last two digits
 //	.wl/packs/<xx>/<16 hex>.meta    history: stream chunks
 //	.wl/packs/<xx>/<16 hex>.part    a pack being written; nothing counts on it
@@ -173,5 +174,25 @@
 //	u  how many; for each:
 //	   u  index of the action in the record, from 0, rising
 //
-// Records are never changed and never removed. Zero is no kind.
+// A record of restated rows says what the catalog knew when records before it
+// were found damaged (Restate). It moves nothing, and each row counts over what
+// was told of it before. Its body:
+//
+//	1  what it is: 3 = restated rows
+//	u  number of the record, that of its name
+//	u  next container number
+//	v  time, unix seconds
+//	u  number of rows, at most 65,536; for each:
+//	   1  kind: 1 container, 2 chunks, 3 path, 4 no path, 5 link group, 6 no container
+//	   container:    u number; 1 kind: 2 mirror, 3 kept, 4 growing, 5 foreign; s tree;
+//	                 s name; n inode; 32 hash of the content
+//	   chunks:       u container; c its chunks, which follow it in one row or more
+//	   path:         s tree; s path; 1 kind of entry; 1 adopted; u container, 0: none;
+//	                 n inode; u link group; 32 digest of the entry; 32 hash
+//	   no path:      s tree; s path
+//	   link group:   s tree; u group; u container
+//	   no container: u number
+//
+// Records are never changed and never removed; a damaged one that was restated
+// is called <name>.damaged. Zero is no kind.
 package chunkstore

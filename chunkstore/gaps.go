@@ -38,6 +38,13 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 		if err != nil {
 			return err
 		}
+		for j := range rec.rows {
+			if x := &rec.rows[j]; x.kind == rowChunks && c.gaps[x.id] {
+				for _, p := range x.chunks {
+					grown[x.id] = append(grown[x.id], snapshot.Extent{ID: p.id, Length: p.len})
+				}
+			}
+		}
 		for j := range rec.acts {
 			a := &rec.acts[j]
 			if a.kind == actGrow && c.gaps[a.cont] { // many records tell of it
@@ -63,6 +70,9 @@ func (c *compactor) withGaps(ctx context.Context, gather bool) error {
 	for id, content := range grown {
 		if !allRead {
 			break // a record that cannot be read may tell of more
+		}
+		if !c.gaps[id] {
+			continue // an entry told all of it
 		}
 		if err := c.consider(ctx, id, gather, content); err != nil {
 			return err

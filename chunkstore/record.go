@@ -89,12 +89,16 @@ type record struct {
 	next index.ContainerID // numbers below this one are used
 	time int64             // unix seconds, for people
 	acts []action
+
+	restates bool // it has restated rows, and no actions
+	rows     []restated
 }
 
 // Bodies of install records begin with what they are.
 const (
-	bodyBatch = 1
-	bodyVoid  = 2 // actions of a batch that were given up
+	bodyBatch    = 1
+	bodyVoid     = 2 // actions of a batch that were given up
+	bodyRestated = 3 // rows of the catalog that a damaged record told of
 )
 
 // Limits of install records. They never change.
@@ -110,10 +114,21 @@ const (
 // encode writes the body of the record.
 func (r *record) encode() []byte {
 	var w wire.Writer
-	w.Byte(bodyBatch)
+	if r.restates {
+		w.Byte(bodyRestated)
+	} else {
+		w.Byte(bodyBatch)
+	}
 	w.Uvarint(r.seq)
 	w.Uvarint(uint64(r.next))
 	w.Varint(r.time)
+	if r.restates {
+		w.Uvarint(uint64(len(r.rows)))
+		for i := range r.rows {
+			r.rows[i].encode(&w)
+		}
+		return w.Bytes()
+	}
 	w.Uvarint(uint64(len(r.acts)))
 	for i := range r.acts {
 		r.acts[i].encode(&w)
@@ -202,16 +217,27 @@ func decodeInode(r *wire.Reader) inode {
 	return i
 }
 
-// decodeRecord reads the body of a batch's record.
+// decodeRecord reads the body of a record: a batch's, or of restated rows.
 func decodeRecord(body []byte) (*record, error) {
 	r := wire.NewReader(body)
-	if k := r.Byte(); r.Err() == nil && k != bodyBatch {
-		r.Fail("a batch", fmt.Sprintf("body of kind %d", k))
+	kind := r.Byte()
+	if r.Err() == nil && kind != bodyBatch && kind != bodyRestated {
+		r.Fail("a batch or restated rows", fmt.Sprintf("body of kind %d", kind))
 	}
-	rec := &record{seq: r.Uvarint(), next: index.ContainerID(r.Uvarint()), time: r.Varint()}
-	n := r.Count(maxActions, minAction)
+	rec := &record{seq: r.Uvarint(), next: index.ContainerID(r.Uvarint()), time: r.Varint(), restates: kind == bodyRestated}
+	least := minAction
+	if rec.restates {
+		least = minRestated
+	}
+	n := r.Count(maxActions, least)
 	if r.Err() == nil && (rec.seq == 0 || rec.next == 0) {
 		r.Fail("numbers from 1", "zero")
+	}
+	for i := 0; rec.restates && i < n && r.Err() == nil; i++ {
+		rec.rows = append(rec.rows, decodeRestated(r))
+	}
+	if rec.restates {
+		n = 0
 	}
 	for i := 0; i < n && r.Err() == nil; i++ {
 		a, err := decodeAction(r)

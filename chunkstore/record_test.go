@@ -162,6 +162,7 @@ func FuzzInstallRecord(f *testing.F) {
 		}
 		f.Add(body)
 	}
+	f.Add(allRows().encode())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if rec, err := decodeRecord(body); err == nil {
 			again := rec.encode()

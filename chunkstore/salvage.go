@@ -7,6 +7,7 @@ import (
 	"waterlock/index"
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
+	"waterlock/internal/wire"
 )
 
 // Where somebody else writes into a file of the mirror, most of its chunks often
@@ -15,6 +16,30 @@ import (
 // file lies at its path, so that it is put right from itself and home carries
 // again only what was written over. The file is foreign all the same: it moves
 // to foreign/ when its path is taken, and from then on nothing counts on it.
+//
+// Until then it may take some trips, so the catalog notes the inode that was
+// read: as long as the path shows that one, only Scrub reads it again.
+
+const metaEdited = "edited "
+
+// wasRead reports whether a path shows the file of somebody else that was read
+// when the container was salvaged.
+func (s *Store) wasRead(id index.ContainerID, st disk.Stat) (bool, error) {
+	b, err := s.cat.Meta(metaEdited + hexNumber(id))
+	if err != nil || len(b) == 0 {
+		return false, err
+	}
+	r := wire.NewReader(b)
+	n := decodeInode(r)
+	return r.Done() == nil && n.is(st), nil
+}
+
+// noteRead notes the file of somebody else that was read.
+func noteRead(b *index.Batch, id index.ContainerID, st disk.Stat) {
+	var w wire.Writer
+	inodeOf(st).encode(&w)
+	b.SetMeta(metaEdited+hexNumber(id), w.Bytes())
+}
 
 // salvage reads what is left of a container whose file somebody else changed,
 // and drops the places that are not right any more; lost counts the chunks that
@@ -25,11 +50,19 @@ func (s *Store) salvage(ctx context.Context, c index.Container) (some bool, lost
 	if err != nil {
 		return false, 0, err
 	}
+	before, found, err := stat(f, name)
+	if err != nil || !found {
+		return false, 0, err
+	}
+	began := s.now().Unix()
 	bad, some, err := s.readLeft(ctx, f, name, c)
 	if err != nil || !some {
 		return false, 0, err
 	}
 	b := s.cat.Batch()
+	if after, found, err := stat(f, name); err == nil && found && inodeOf(before).is(after) {
+		noteRead(b, c.ID, after)
+	}
 	for _, p := range bad {
 		b.DropPlaceAt(p.id, c.ID, p.off)
 		left, err := s.placesBut(p.id, c.ID)
@@ -41,7 +74,7 @@ func (s *Store) salvage(ctx context.Context, c index.Container) (some bool, lost
 			b.PutWant(p.id, index.Want{Kind: chunk.Data})
 		}
 	}
-	c.Damaged = true
+	c.Damaged, c.ReadAt = true, began
 	b.PutContainer(c)
 	return true, lost, b.Commit()
 }

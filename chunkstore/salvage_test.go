@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"waterlock/internal/chunk"
 	"waterlock/internal/disk/disktest"
 	"waterlock/snapshot"
 )
@@ -121,4 +122,61 @@ func TestCrashWhileAnEditedFileIsPutRight(t *testing.T) {
 			return err
 		},
 	})
+}
+
+// What was read of a file that somebody else changed is not read again by the next checks, but by Scrub; another change of
+// it is.
+func TestAnEditedFileIsReadOnce(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	_, b, _ := scribbled(w)
+	w.later = 10
+	w.checkMirror()
+	readAt := func() int64 {
+		t.Helper()
+		row, _, err := w.s.cat.Path("a", "f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := w.s.cat.Container(row.Container)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.ReadAt - 1_800_000_000
+	}
+	if readAt() != 10 {
+		t.Fatalf("read at %d", readAt())
+	}
+	w.later = 20
+	for range 2 {
+		if res := w.checkMirror(); res != (MirrorCheck{Files: 2, Foreign: 1}) || readAt() != 10 {
+			t.Fatalf("%+v, read at %d", res, readAt())
+		}
+		w.close()
+		w.open()
+	}
+	// Rot in what is left is found by reading.
+	rot(t, w.fs, "a/f", 12_500)
+	w.close()
+	w.later = 30
+	w.open()
+	if w.checkMirror(); readAt() != 10 {
+		t.Fatalf("read at %d", readAt())
+	}
+	w.later = 31
+	if res := w.scrub(ScrubOptions{}); res.Wanted != 1 || !w.wanted(chunk.Data.ID(b[12_000:13_000])) || readAt() != 31 {
+		t.Fatalf("%+v, read at %d", res, readAt())
+	}
+	// Somebody writes once more.
+	f, err := w.fs.OpenWrite("a/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("and again"), 15_500); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	w.later = 40
+	if res := w.checkMirror(); res.Chunks != 1 || readAt() != 40 {
+		t.Fatalf("%+v, read at %d", res, readAt())
+	}
 }

@@ -11,25 +11,31 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/pack"
-	"waterlock/snapshot"
 )
 
 // scrubber is one run of Scrub.
 type scrubber struct {
 	s      *Store
 	ctx    context.Context
+	opts   ScrubOptions
+	at     cursor // where the last run stopped
 	res    ScrubResult
 	broken []index.ContainerID // damaged files of the mirror, to be put right
 	bad    map[index.ContainerID]int64
 }
 
 // Scrub reads containers and verifies every chunk of them, one container after
-// the other in the order they were written. Where another place has what is
-// damaged it is repaired, else it becomes a want. The install records are read,
-// too.
+// the other, what was read longest ago first. Where another place has what is
+// damaged it is repaired, else it becomes a want. What was read before a run is
+// cancelled or its budget is used up is not read again by the next. The install
+// records are read, too.
 func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) {
-	sc := &scrubber{s: s, ctx: ctx, bad: map[index.ContainerID]int64{}}
-	if err := s.usable(); err != nil {
+	sc := &scrubber{s: s, ctx: ctx, opts: o, bad: map[index.ContainerID]int64{}}
+	err := s.usable()
+	if err == nil {
+		sc.at, err = s.cursor()
+	}
+	if err != nil {
 		return sc.res, err
 	}
 	ids, bytes, err := sc.choose(o)
@@ -40,27 +46,37 @@ func (s *Store) Scrub(ctx context.Context, o ScrubOptions) (ScrubResult, error) 
 		bytes = 0
 	}
 	s.report.Phase("verify", bytes, int64(len(ids)))
-	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
-			return sc.res, err
+	for i, id := range ids {
+		err := sc.spent()
+		if err == nil {
+			err = sc.one(id, o.Quick)
 		}
-		c, ok, err := s.cat.Container(id)
+		if errors.Is(err, errSpent) {
+			sc.res.Left = int64(len(ids) - i)
+			break
+		}
 		if err != nil {
 			return sc.res, err
 		}
-		if !ok {
-			continue
-		}
-		if err := sc.container(c, o.Quick); err != nil {
-			return sc.res, err
-		}
-		sc.res.Containers++
-		s.report.Add(0, 1)
 	}
 	if err := sc.records(); err != nil {
 		return sc.res, err
 	}
 	return sc.res, sc.repair()
+}
+
+// one checks the container of a number, if it is still there.
+func (sc *scrubber) one(id index.ContainerID, quick bool) error {
+	c, ok, err := sc.s.cat.Container(id)
+	if err != nil || !ok {
+		return err
+	}
+	if err := sc.container(c, quick); err != nil {
+		return err
+	}
+	sc.res.Containers++
+	sc.s.report.Add(0, 1)
+	return nil
 }
 
 // records reads all install records. The catalog does not need them today, but
@@ -79,6 +95,7 @@ func (sc *scrubber) records() error {
 		_, _, err := s.readRecord(seq, in.void[seq])
 		if errors.Is(err, ErrRecord) || disk.IsIOError(err) {
 			sc.res.Bad++
+			sc.res.BadRecords++
 			s.report.Problem(recordName(seq, recordExt), err)
 			continue
 		}
@@ -89,26 +106,32 @@ func (sc *scrubber) records() error {
 	return nil
 }
 
-// choose picks the containers to be read: all, or those read longest ago until
-// they make up the fraction of all bytes.
+// choose picks the containers to be read, those read longest ago first: all, or
+// until they make up the fraction of all bytes. One that was read in part comes
+// before all others. Containers that were read one after the other come in that
+// order again, which is the one in which they were written.
 func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64, err error) {
 	type row struct {
 		id         index.ContainerID
 		size, read int64
 	}
-	part := o.Fraction > 0 && o.Fraction < 1 && !o.Quick
 	var rows []row
 	var total int64
 	err = sc.s.cat.Containers(func(c index.Container) error {
-		rows = append(rows, row{id: c.ID, size: c.Size, read: c.ReadAt})
-		total += c.Size
+		r := row{id: c.ID, size: c.Size, read: c.ReadAt}
+		if off, _ := sc.resume(c); off > 0 {
+			r.read = -1
+			r.size = max(0, r.size-off)
+		}
+		rows = append(rows, r)
+		total += r.size
 		return nil
 	})
 	if err != nil {
 		return nil, 0, err
 	}
-	if part {
-		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.read, b.read) })
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.read, b.read) })
+	if o.Fraction > 0 && o.Fraction < 1 && !o.Quick {
 		goal := int64(o.Fraction * float64(total))
 		var sum int64
 		n := 0
@@ -117,7 +140,6 @@ func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64
 			n++
 		}
 		rows, total = rows[:n], sum
-		slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
 	}
 	for _, r := range rows {
 		ids = append(ids, r.id)
@@ -134,8 +156,12 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		return nil
 	}
 	if !s.there(c) {
+		edited, err := sc.wasEdited(c, f, name)
+		if err != nil {
+			return err
+		}
 		held := false
-		if c.Kind != index.Pack {
+		if c.Kind != index.Pack && !edited {
 			if held, err = s.stillHolds(sc.ctx, &c); err != nil {
 				if sc.ctx.Err() != nil {
 					return sc.ctx.Err()
@@ -145,13 +171,13 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 				return nil // nothing can be told
 			}
 		}
-		if !held && c.Kind == index.Mirror && c.Damaged && isFile(f, name) {
-			return nil // somebody else changed it: the mirror's check has read what is left
-		}
 		if !held && c.Kind == index.Foreign {
 			n, err := s.lose(c.ID) // somebody removed it, as they may
 			sc.res.Wanted += n
 			return err
+		}
+		if !held && c.Kind == index.Mirror && c.Damaged && isFile(f, name) {
+			return sc.edited(c)
 		}
 		if !held {
 			return sc.away(c, name)
@@ -183,6 +209,31 @@ func (sc *scrubber) container(c index.Container, quick bool) error {
 		return sc.pack(c, name, file)
 	}
 	return sc.plain(c, name, file)
+}
+
+// wasEdited reports whether the path of a container shows a file of somebody
+// else that was read before.
+func (sc *scrubber) wasEdited(c index.Container, f disk.FS, name string) (bool, error) {
+	if c.Kind != index.Mirror || !c.Damaged {
+		return false, nil
+	}
+	st, found, err := stat(f, name)
+	if err != nil || !found {
+		return false, err
+	}
+	return sc.s.wasRead(c.ID, st)
+}
+
+// edited reads what is left of ours in a file that somebody else changed, unless
+// the mirror's check has just done so.
+func (sc *scrubber) edited(c index.Container) error {
+	if sc.opts.Quick || c.ReadAt >= sc.s.opened {
+		return nil
+	}
+	_, lost, err := sc.s.salvage(sc.ctx, c)
+	sc.res.Bad += lost
+	sc.res.Wanted += lost
+	return err
 }
 
 // away handles a container that is not where it was, or was changed: its chunks
@@ -348,81 +399,95 @@ func (sc *scrubber) pack(c index.Container, name string, file disk.File) error {
 	return sc.wasRead(c.ID, bad, now)
 }
 
-// between hashes what lies between two chunks of a plain file: holes, as a rule.
-func (sc *scrubber) between(h *chunk.ContentHasher, file disk.File, off, end int64) error {
-	pb := buffers.Get().(*[]byte)
-	defer buffers.Put(pb)
-	err := snapshot.HashRange(sc.ctx, h, file, off, end, readBuffer(pb))
-	sc.s.report.Add(end-off, 0)
-	return err
-}
-
-// plain reads a plain file from end to end: each chunk against its ID, the
-// whole, with its holes, against its hash.
+// plain reads a plain file, from where an earlier run stopped to its end: each
+// chunk against its ID, and that nothing lies between them. What ends the run
+// on the way keeps what was read.
 func (sc *scrubber) plain(c index.Container, name string, file disk.File) error {
 	ch := &changes{s: sc.s}
 	var bad []badChunk
-	var off int64
-	h, now := chunk.NewContentHasher(), sc.s.now().Unix()
+	off, begun := sc.resume(c)
+	from := off
 	pb := buffers.Get().(*[]byte)
 	defer buffers.Put(pb)
-	var gap error // what lies between the chunks could not be read
+	var gap error // there is something between the chunks, or it could not be read
 	err := sc.s.cat.ContainerChunks(c.ID, func(at int64, id chunk.ID, n uint32) error {
-		if err := sc.ctx.Err(); err != nil {
+		if at < from {
+			return nil
+		}
+		if err := sc.spent(); err != nil {
 			return err
 		}
-		if at > off && c.Kind != index.Staging {
-			gap = cmpErr(gap, sc.between(h, file, off, at))
+		if err := sc.gap(c, file, off, at, &gap); err != nil {
+			return err
 		}
 		*pb = roomFor(*pb, int64(n))
-		p := index.Place{Container: c.ID, Offset: at, StoredLen: n, PlainLen: n, ReadAt: now}
-		plain, err := readPlain(file, id, p, *pb)
+		p := index.Place{Container: c.ID, Offset: at, StoredLen: n, PlainLen: n, ReadAt: sc.s.now().Unix()}
+		_, err := readPlain(file, id, p, *pb)
 		sc.res.Chunks++
 		sc.res.Bytes += int64(n)
 		sc.s.report.Add(int64(n), 0)
+		if err != nil && !condemns(err) {
+			return err
+		}
 		off = at + int64(n)
 		if err != nil {
-			if !condemns(err) {
-				return err
-			}
 			if len(bad) < maxBad {
 				bad = append(bad, badChunk{id, err})
 			}
 			return nil
 		}
-		h.Write(plain)
 		ch.batch().AddPlace(id, p)
 		return ch.flush(1000)
 	})
 	if err == nil {
-		err = ch.flush(1)
+		err = sc.gap(c, file, off, c.Size, &gap)
 	}
-	if err != nil {
+	if err != nil && !stops(err) {
 		return err
 	}
-	if len(bad) == 0 && c.Kind != index.Staging {
-		if off < c.Size {
-			gap = cmpErr(gap, sc.between(h, file, off, c.Size))
-		}
-		if err := sc.ctx.Err(); err != nil {
-			return err
-		}
-		if sum := h.Sum(); gap != nil || c.Hash != (chunk.ContentHash{}) && sum != c.Hash {
-			// A chunk that was found bad before, or bytes where a hole should be.
-			if gap == nil {
-				gap = fmt.Errorf("hash of the content is %x, expected %x", sum[:8], c.Hash[:8])
-			}
-			sc.res.Bad++
-			sc.s.problem(c.ID, name, gap)
-			if c.Kind == index.Mirror {
-				sc.broken = append(sc.broken, c.ID)
-				sc.bad[c.ID] = 1
-			}
-			return sc.mark(c)
-		}
+	if err := ch.flush(1); err != nil {
+		return err
 	}
 	if err := sc.settle(c, bad); err != nil {
 		return err
 	}
-	return sc.wasRead(c.ID, bad, now)
+	if gap != nil {
+		if err := sc.filled(c, name, gap); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		if len(bad) == maxBad {
+			return err // what was too much to be noted is read again
+		}
+		return cmpErr(sc.pause(c, off, begun), err)
+	}
+	return sc.wasRead(c.ID, bad, begun)
+}
+
+// gap reads what lies between two chunks of a plain file and notes what is wrong
+// with it. The error is one that ends the run.
+func (sc *scrubber) gap(c index.Container, file disk.File, off, end int64, wrong *error) error {
+	if off >= end || c.Kind == index.Staging {
+		return nil
+	}
+	err := sc.empty(file, off, end)
+	if stops(err) {
+		return err
+	}
+	sc.s.report.Add(end-off, 0)
+	*wrong = cmpErr(*wrong, err)
+	return nil
+}
+
+// filled notes a file that has something between its chunks: one of them that
+// was found bad before, or bytes where a hole should be.
+func (sc *scrubber) filled(c index.Container, name string, gap error) error {
+	sc.res.Bad++
+	sc.s.problem(c.ID, name, gap)
+	if c.Kind == index.Mirror && sc.bad[c.ID] == 0 {
+		sc.broken = append(sc.broken, c.ID)
+		sc.bad[c.ID] = 1
+	}
+	return sc.mark(c)
 }

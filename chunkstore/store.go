@@ -26,6 +26,7 @@ type Store struct {
 	cat      *index.Catalog
 	indexDev uint64 // the device that the catalog lies on; 0: not known
 	rebuilt  bool
+	opened   int64  // when, unix seconds
 	seq      uint64 // of the last install record
 	broken   error  // a batch could not be finished
 
@@ -67,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg: cfg, report: cfg.Report, root: os.Geteuid() == 0,
 		made: map[dirKey]bool{}, reported: map[index.ContainerID]bool{}, history: map[histKind]*histPack{}, growing: growing{},
 	}
-	s.packs.fs = cfg.Vault
+	s.packs.fs, s.opened = cfg.Vault, s.now().Unix()
 	var err error
 	if s.vols, s.shelves, err = newVolumes(cfg.Volumes); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
@@ -154,6 +155,17 @@ func (c *Catalog) Group(tree string, group uint64) (ContainerID, bool, error) {
 		return 0, false, fmt.Errorf("group %d of tree %q: %w", group, tree, ErrRow)
 	}
 	return ContainerID(binary.BigEndian.Uint64(v)), true, nil
+}
+
+// Groups calls fn for each hard-link group, tree by tree.
+func (c *Catalog) Groups(fn func(tree string, group uint64, id ContainerID) error) error {
+	return c.s.each([]byte{'g'}, func(key, value []byte) error {
+		tree, number, ok := bytes.Cut(key[1:], []byte{0})
+		if !ok || len(number) != 8 || len(value) != 8 {
+			return fmt.Errorf("row of a group, %d and %d bytes: %w", len(key), len(value), ErrRow)
+		}
+		return fn(string(tree), binary.BigEndian.Uint64(number), ContainerID(binary.BigEndian.Uint64(value)))
+	})
 }
 
 // Wants calls fn for each want in the order of the IDs.

@@ -8,26 +8,44 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// TestExamplesOfTheDocs runs docs/EXAMPLES.md. Its blocks of the language
-// "console" are a session at two machines: a line "home$ …" or "vault$ …" is a
-// command, the lines behind it are what it says, where "…" stands for what was
-// left out: within a line for a part of it, alone for any number of lines.
-// Sizes, times, ids, numbers of chunks and inodes differ from run to run and are
-// compared as such only. Each section of the page begins anew; /srv and /mnt lie
-// in a directory of its own.
+// TestExamplesOfTheDocs runs the pages of the docs that are sessions. Blocks of
+// the language "console" are a session at two machines: a line "home$ …" or
+// "vault$ …" is a command, the lines behind it are what it says, where "…"
+// stands for what was left out: within a line for a part of it, alone for any
+// number of lines. Sizes, times, ids, numbers of chunks and inodes differ from
+// run to run and are compared as such only. Each section of a page begins anew,
+// or with what the section "Where each example begins" does; /srv and /mnt lie
+// in a directory of its own, and so does the state of each machine, home and
+// vault.
 func TestExamplesOfTheDocs(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("../docs/EXAMPLES.md")
-	must(t, err)
-	sections := strings.Split(string(data), "\n## ")[1:]
-	ran := 0
-	for _, s := range sections {
+	for page, least := range map[string]int{"EXAMPLES.md": 4, "WHEN-THINGS-GO-WRONG.md": 11} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(filepath.Join("../docs", page))
+			must(t, err)
+			if ran := runPage(t, string(data)); ran < least {
+				t.Errorf("the page has %d examples only", ran)
+			}
+		})
+	}
+}
+
+func runPage(t *testing.T, page string) (ran int) {
+	t.Helper()
+	var begin []step
+	for _, s := range strings.Split(page, "\n## ")[1:] {
 		title, _, _ := strings.Cut(s, "\n")
 		steps := stepsOf(t, s)
+		if title == "Where each example begins" {
+			begin = steps
+			continue
+		}
 		if len(steps) == 0 {
 			continue
 		}
@@ -35,14 +53,12 @@ func TestExamplesOfTheDocs(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			m := newMachines(t)
-			for _, step := range steps {
+			for _, step := range slices.Concat(begin, steps) {
 				m.do(step)
 			}
 		})
 	}
-	if ran < 4 {
-		t.Errorf("the page has %d examples only", ran)
-	}
+	return ran
 }
 
 // step is a command of the page and what it says.
@@ -89,7 +105,7 @@ func newMachines(t *testing.T) *machines {
 	t.Helper()
 	name, err := binary()
 	must(t, err)
-	m := &machines{t: t, root: t.TempDir(), path: filepath.Dir(name) + ":" + os.Getenv("PATH")}
+	m := &machines{t: t, root: memoryDir(t), path: filepath.Dir(name) + ":" + os.Getenv("PATH")}
 	for _, dir := range []string{"srv", "mnt"} {
 		must(t, os.Mkdir(filepath.Join(m.root, dir), 0o755))
 	}

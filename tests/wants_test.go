@@ -88,10 +88,10 @@ func TestDamageInTheVaultGoesTheWholeLoop(t *testing.T) {
 		"an old version rots":             {damage: func(t *testing.T, w *world) { flipAt(t, w.vaultFile(".wl/kept/*/*"), mib) }, before: back},
 		"an old version is deleted":       {damage: func(t *testing.T, w *world) { must(t, os.Remove(w.vaultFile(".wl/kept/*/*"))) }, before: back},
 		"a history pack rots": {limit: "4MiB", grows: 7 * mib, damage: func(t *testing.T, w *world) {
-			flipAt(t, w.vaultFile(".wl/packs/*/*.pack"), mib)
+			flipAt(t, w.vaultFile(".wl/packs/*/*.pack"), 200_000) // a chunk has at least 512 KiB
 		}},
 		"a history pack is cut off": {limit: "4MiB", grows: 7 * mib, damage: func(t *testing.T, w *world) {
-			must(t, os.Truncate(w.vaultFile(".wl/packs/*/*.pack"), mib))
+			must(t, os.Truncate(w.vaultFile(".wl/packs/*/*.pack"), 200_000))
 		}},
 		"a history pack is deleted": {limit: "4MiB", grows: 7 * mib, damage: func(t *testing.T, w *world) {
 			must(t, os.Remove(w.vaultFile(".wl/packs/*/*.pack")))

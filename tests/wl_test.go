@@ -62,15 +62,21 @@ func newWorld(t testing.TB) *world {
 	return newWorldIn(t, t.TempDir())
 }
 
-// newWorldInMemory is a world where syncs cost nothing, if there is such a place.
+// newWorldInMemory is a world where syncs cost nothing.
 func newWorldInMemory(t testing.TB) *world {
+	t.Helper()
+	return newWorldIn(t, memoryDir(t))
+}
+
+// memoryDir is a directory in memory, if there is such a place.
+func memoryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "wl-tests-")
 	if err != nil {
-		return newWorld(t)
+		return t.TempDir()
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return newWorldIn(t, dir)
+	return dir
 }
 
 func newWorldIn(t testing.TB, dir string) *world {

@@ -135,6 +135,9 @@ func tellPacked(s *session, r home.PackResult) {
 		if r.RecarriedBytes > 0 {
 			s.Info("About %s more are carried again: they are no longer on this drive, and no receipt says that they arrived.", report.Size(r.RecarriedBytes))
 		}
+		if r.Wants > 0 {
+			s.Info("%s that the vault asks for again would go first, as far as home still has %s.", chunks(r.Wants), them(r.Wants))
+		}
 		tellStopped(s, r.Stopped)
 		return
 	}
@@ -209,6 +212,9 @@ func tellWants(s *session, r home.PackResult) {
 	if len(r.Unserved) > 0 {
 		s.Info("What needs them:")
 		s.tellLacks(listOf(r.Unserved, unservedItem))
+	}
+	if r.WantsGone > 0 {
+		s.Info("If the content turns up, under whatever name, the next pack carries it. To give it up, at the vault: wl prune --forget N")
 	}
 }
 

@@ -255,11 +255,7 @@ func vaultStatus(r vault.StatusResult, verbose bool) string {
 	if r.Room.Files+r.Room.OnDrive > 0 {
 		fmt.Fprintln(&b, roomNeeded(r.Room, r.History+r.Kept, r.Foreign))
 	}
-	if r.ReadSince.IsZero() {
-		fmt.Fprintln(&b, "Not all that is here is known to have been read back since it came or since the catalog was rebuilt: wl verify reads it.")
-	} else {
-		fmt.Fprintf(&b, "All that is here was read back on %s or later.\n", when(r.ReadSince))
-	}
+	fmt.Fprintln(&b, readSinceLine(r.ReadSince))
 	fmt.Fprintf(&b, "Space: mirror %s, history %s, old versions kept whole %s, staging %s, foreign %s; %s free of %s.\n",
 		report.Size(r.Mirror), report.Size(r.History), report.Size(r.Kept), report.Size(r.Staging), report.Size(r.Foreign),
 		report.Size(r.Free), report.Size(r.Total))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,14 +19,17 @@ func verifyCommand(e *env) *cli.Command {
 		Name:  "verify",
 		Usage: "read a drive or a vault back and name what is damaged",
 		Description: describe("Reads everything back and names each damaged or missing file, chunk and pack. In a vault, what\n"+
-			"another place still has is repaired; the rest is asked for on the next receipt.",
+			"another place still has is repaired; the rest is asked for on the next receipt. What was read longest\n"+
+			"ago comes first, and a run that ends early, by --budget or Ctrl-C, is gone on with by the next.",
 			"wl verify --drive /mnt/courier",
 			"wl verify --vault /srv/vault --subset 10%",
+			"wl verify --vault /srv/vault --budget 2h",
 			"wl verify --vault /srv/vault --quick"),
 		Flags: []cli.Flag{
 			driveFlag(),
 			vaultFlag(),
 			&cli.StringFlag{Name: "subset", Usage: "read only this `SHARE` of the vault, such as 10%, what was unread longest first"},
+			&cli.StringFlag{Name: "budget", Usage: "stop reading the vault after this `TIME-OR-SIZE`, such as 2h or 500GB; the next run goes on there"},
 			&cli.BoolFlag{Name: "quick", Usage: "compare sizes, times and tables of the vault; read no content"},
 		},
 		Action: func(c *cli.Context) error {
@@ -36,7 +41,7 @@ func verifyCommand(e *env) *cli.Command {
 				return err
 			}
 			defer s.Close()
-			share, err := shareFlag(c, "subset")
+			o, err := verifyOptions(c)
 			if err != nil {
 				return err
 			}
@@ -45,14 +50,44 @@ func verifyCommand(e *env) *cli.Command {
 				return err
 			}
 			if isVault {
-				return verifyVault(s, vault.VerifyOptions{Vault: dir, Fraction: share, Quick: c.Bool("quick"), Report: s})
+				o.Vault, o.Report = dir, s
+				return verifyVault(s, o)
 			}
-			if c.IsSet("subset") || c.Bool("quick") {
-				return exit.Errorf(exit.Usage, "--subset and --quick are for a vault: a drive is read whole")
+			if c.IsSet("subset") || c.IsSet("budget") || c.Bool("quick") {
+				return exit.Errorf(exit.Usage, "--subset, --budget and --quick are for a vault: a drive is read whole")
 			}
 			return verifyDrive(s, dir)
 		},
 	}
+}
+
+// verifyOptions says how much of a vault is read.
+func verifyOptions(c *cli.Context) (o vault.VerifyOptions, err error) {
+	o.Quick = c.Bool("quick")
+	budget := c.String("budget")
+	if n := bits(o.Quick) + bits(budget != "") + bits(c.IsSet("subset")); n > 1 {
+		return o, exit.Errorf(exit.Usage, "--subset, --budget and --quick: give one of them")
+	}
+	if o.Fraction, err = shareFlag(c, "subset"); err != nil || budget == "" {
+		return o, err
+	}
+	var byTime, bySize error
+	if o.Time, byTime = time.ParseDuration(budget); byTime == nil {
+		o.Bytes = 0
+	} else {
+		o.Bytes, bySize = parseSize(budget)
+	}
+	if byTime != nil && bySize != nil || o.Time < 0 || o.Time == 0 && o.Bytes == 0 {
+		return o, exit.Errorf(exit.Usage, "--budget %q is neither a time nor a size: give one like 2h, 90m or 500GB", budget)
+	}
+	return o, nil
+}
+
+func bits(set bool) int {
+	if set {
+		return 1
+	}
+	return 0
 }
 
 // whatToVerify is the drive or the vault that the flags name (those on the
@@ -138,6 +173,10 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 	s.Summary("verify vault", verifyVaultSummary(r))
 	s.Info("Read %s with %s, %s, and looked through %s.", report.Count(r.Containers, "container"), chunks(r.Chunks),
 		report.Size(r.Bytes), report.Count(r.Snapshots, "snapshot"))
+	if r.Left > 0 {
+		s.Info("The budget is used up: %s %s left to the next run, which goes on there.", report.Count(r.Left, "container"), is(r.Left))
+	}
+	s.Info("%s", readSinceLine(r.ReadSince))
 	if r.Damaged > 0 {
 		s.Info("Damage was found in %s: %d repaired from another place, the rest is asked for on the next receipt.", report.Count(r.Damaged, "place"), r.Repaired)
 	}
@@ -165,4 +204,20 @@ func verifyVault(s *session, o vault.VerifyOptions) error {
 		s.Info("No damage.")
 	}
 	return end(!r.Sound(), false)
+}
+
+// readSinceLine says how old the oldest check of a vault is.
+func readSinceLine(since time.Time) string {
+	if since.IsZero() {
+		return "Not all that is here is known to have been read back since it came or since the catalog was rebuilt: wl verify reads it."
+	}
+	return fmt.Sprintf("All that is here was read back on %s or later%s.", when(since), ago(time.Since(since)))
+}
+
+// ago is a length of time up to now, in days; "" below one.
+func ago(d time.Duration) string {
+	if days := int64(d / (24 * time.Hour)); days > 0 {
+		return ", at most " + report.Count(days, "day") + " ago"
+	}
+	return ""
 }

@@ -226,6 +226,8 @@ type verifyVaultForm struct {
 	UnreadableSnapshots int64      `json:"unreadable_snapshots"`
 	LackingChunks       int64      `json:"lacking_chunks"`
 	WantedChunks        int64      `json:"wanted_chunks"`
+	LeftContainers      int64      `json:"left_containers"`
+	ReadSince           time.Time  `json:"read_since,omitzero"`
 	DamagedSnapshots    []uint64   `json:"damaged_snapshots"`
 	Lacks               []lackForm `json:"lacks"`
 }
@@ -234,7 +236,8 @@ func verifyVaultSummary(r vault.VerifyResult) verifyVaultForm {
 	return verifyVaultForm{
 		Sound: r.Sound(), Containers: r.Containers, Chunks: r.Chunks, Bytes: r.Bytes, Damaged: r.Damaged, Repaired: r.Repaired,
 		MissingPaths: r.Missing, ForeignPaths: r.Foreign, StrangerFiles: r.Strangers, Snapshots: r.Snapshots, UnreadableSnapshots: r.Unreadable,
-		LackingChunks: r.Lacking, WantedChunks: r.Wants, DamagedSnapshots: numbers(r.DamagedSnapshots), Lacks: listOf(r.Lacks, lackItem),
+		LackingChunks: r.Lacking, WantedChunks: r.Wants, LeftContainers: r.Left, ReadSince: stamp(r.ReadSince),
+		DamagedSnapshots: numbers(r.DamagedSnapshots), Lacks: listOf(r.Lacks, lackItem),
 	}
 }
 

@@ -196,6 +196,9 @@ func (r *run) takeReceipt() error {
 		r.res.Receipts = append(r.res.Receipts, number)
 		r.tellReceipt(number)
 	}
+	if r.books.receipt != nil {
+		r.res.Wants = int64(len(r.books.receipt.Wants))
+	}
 	return nil
 }
 

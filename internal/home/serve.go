@@ -297,7 +297,6 @@ func (r *run) countServed() error {
 	if err != nil {
 		return err
 	}
-	r.res.Wants = int64(len(b.receipt.Wants))
 	left := int64(a.n) + int64(r.streamsGone.n)
 	r.res.WantsServed = r.res.Wants - left
 	if r.res.Pending > 0 || r.res.Incomplete() {

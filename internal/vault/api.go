@@ -193,8 +193,10 @@ type Unset = snapshot.Unset
 // VerifyOptions says how much of a vault is read back.
 type VerifyOptions struct {
 	Vault    string
-	Fraction float64 // share of the containers to read, the longest unread first; 0 = all
-	Quick    bool    // compare sizes, times and tables only, read no content of files
+	Fraction float64       // share of the containers to read, the longest unread first; 0 = all
+	Time     time.Duration // stop reading after so long, and go on there the next time; 0 = never
+	Bytes    int64         // the same after so many bytes
+	Quick    bool          // compare sizes, times and tables only, read no content of files
 	Report   report.Reporter
 }
 
@@ -212,6 +214,9 @@ type VerifyResult struct {
 	Snapshots  int64 // looked at
 	Unreadable int64 // snapshots whose list of entries has gaps
 	Lacking    int64 // chunks that a snapshot names and the vault lacks
+
+	Left      int64     // containers left to the next run, since the budget was used up
+	ReadSince time.Time // every chunk was read at this time or later; zero: of some that is not known
 
 	DamagedSnapshots []uint64 // that name what is wanted, ascending
 	Lacks            []Lack   // who needs what is wanted

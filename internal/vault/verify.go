@@ -14,10 +14,14 @@ import (
 	"waterlock/snapshot"
 )
 
-// Verify reads a vault back: the paths of the mirror, every container or a share of them, and the lists of all snapshots. What is damaged is
-// repaired from another place in the vault; the rest becomes a want, which a receipt on our own disk remembers until the
-// next drive takes it home.
+// Verify reads a vault back: the paths of the mirror, every container or as many as were asked for, and the lists of all
+// snapshots. What is damaged is repaired from another place in the vault; the rest becomes a want, which a receipt on our own
+// disk remembers until the next drive takes it home.
 func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err error) {
+	reading := chunkstore.ScrubOptions{Fraction: o.Fraction, Quick: o.Quick, Bytes: o.Bytes}
+	if o.Time > 0 {
+		reading.Until = time.Now().Add(o.Time)
+	}
 	v, err := openVault(o.Vault, o.Report)
 	if err != nil {
 		return result, err
@@ -39,8 +43,8 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 	if err != nil {
 		return result, interrupted(ctx, err)
 	}
-	scrub, err := v.store.Scrub(ctx, chunkstore.ScrubOptions{Fraction: o.Fraction, Quick: o.Quick})
-	result.Containers, result.Chunks, result.Bytes = scrub.Containers, scrub.Chunks, scrub.Bytes
+	scrub, err := v.store.Scrub(ctx, reading)
+	result.Containers, result.Chunks, result.Bytes, result.Left = scrub.Containers, scrub.Chunks, scrub.Bytes, scrub.Left
 	result.Damaged, result.Repaired = scrub.Bad, scrub.Repaired
 	if err != nil {
 		return result, interrupted(ctx, err)
@@ -65,12 +69,22 @@ func Verify(ctx context.Context, o VerifyOptions) (result VerifyResult, err erro
 		}
 		result.Lacking = max(result.Lacking, s.lacking)
 	}
+	if scrub.BadRecords > 0 { // what they told of was compared with what is there, and looked up
+		done, err := v.store.Restate(ctx)
+		if err != nil {
+			return result, interrupted(ctx, err)
+		}
+		result.Repaired += done.Records
+	}
 	result.Lacks = a.needs.list()
 	wants, total, err := v.wants(a.needs)
 	if err != nil {
 		return result, err
 	}
 	result.Wants = total
+	if result.ReadSince, err = v.readSince(ctx); err != nil {
+		return result, interrupted(ctx, err)
+	}
 	return result, v.rememberWants(ctx, wants, a)
 }
 
