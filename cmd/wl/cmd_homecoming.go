@@ -218,6 +218,9 @@ func tellNextTrip(s *session, o homecoming.Options, r homecoming.Result) {
 		s.Info("Dry run: nothing was written.")
 	case r.Complete:
 		s.Info("All of it is there, read back and right. %s is needed no more.", report.Name(filepath.Join(o.Target, homecoming.PlaceDir)))
+		if len(r.Paths) == 0 {
+			s.Info("To make it the home of route %s again, once each tree is where it is to stay: wl init --join %s DIR=TREE ...", r.Route, report.Name(o.Drive))
+		}
 	case !r.Told:
 		s.Info("The vault could not be told: run this again if the drive can be mended, before it goes back.")
 	case r.Missing+r.Growing > 0 && r.LeftFiles == 0 && r.Damaged+r.Failed == 0:

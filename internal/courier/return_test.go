@@ -374,6 +374,28 @@ func TestReturnsAndLandingsAreFoundOnTheDrive(t *testing.T) {
 	}
 }
 
+func TestReturnsThatWereTakenMakeRoom(t *testing.T) {
+	_, d := newDrive(t)
+	for _, id := range []ReturnID{testReturn, {99}} {
+		_, err := d.WriteReturn(encodeReturn(t, newReturn(t, d, id)))
+		must(t, err)
+	}
+	if n, err := d.RemoveTaken(testRoute); err != nil || n != 0 {
+		t.Fatalf("before anybody took them: %d, %v", n, err)
+	}
+	l := vectorLanding() // took testReturn
+	_, err := d.WriteLanding(encodeLanding(t, l))
+	must(t, err)
+	if n, err := d.RemoveTaken(testRoute); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	list, err := d.Returns(testRoute, l.Homecoming)
+	must(t, err)
+	if len(list) != 1 || list[0].ID != (ReturnID{99}) {
+		t.Fatal(list)
+	}
+}
+
 func TestAReturnThatLiesElsewhereIsNotBelieved(t *testing.T) {
 	m, d := newDrive(t)
 	c := newReturn(t, d, testReturn)

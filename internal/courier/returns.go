@@ -161,6 +161,38 @@ func (d *Drive) RemoveReturn(route wire.RouteID, of HomecomingID, id ReturnID) e
 	return d.removeComplete(ReturnDir(route, of, id), HomecomingDir(route, of), returnPattern)
 }
 
+// RemoveTaken removes the returns of a route that a landing on the drive has
+// taken, and says how many: they have done what they were for.
+func (d *Drive) RemoveTaken(route wire.RouteID) (n int, err error) {
+	homecomings, err := d.Homecomings(route)
+	if err != nil {
+		return 0, err
+	}
+	for _, of := range homecomings {
+		landings, _, err := d.Landings(route, of)
+		if err != nil {
+			return n, err
+		}
+		if len(landings) == 0 {
+			continue
+		}
+		list, err := d.Returns(route, of)
+		if err != nil {
+			return n, err
+		}
+		for _, r := range list {
+			if r.Return == nil || !landings[0].Landing.Took(r.ID) {
+				continue
+			}
+			if err := d.RemoveReturn(route, of, r.ID); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
 // FoundLanding is a landing as it lies somewhere.
 type FoundLanding struct {
 	Name    string

@@ -52,7 +52,20 @@ func (r *run) makeRoom() error {
 	}
 	r.closing = r.closingRoom(space) + streams
 	left := space.Avail - r.reserve - r.closing
-	if need := r.res.ToRead + r.res.ToRead>>7 + wants; left < need && !r.o.DryRun && !r.waits {
+	need := r.res.ToRead + r.res.ToRead>>7 + wants
+	if left < need && !r.o.DryRun { // what a new home has taken has done what it was for
+		n, err := r.drive.RemoveTaken(r.site.route)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			if space, err = r.drive.FS().Free(); err != nil {
+				return err
+			}
+			left = space.Avail - r.reserve - r.closing
+		}
+	}
+	if left < need && !r.o.DryRun && !r.waits {
 		if err := r.clearForRoom(need - left); err != nil {
 			return err
 		}

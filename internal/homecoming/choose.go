@@ -4,8 +4,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"waterlock/internal/courier"
 	"waterlock/internal/exit"
@@ -30,10 +32,15 @@ type candidate struct {
 	id      courier.HomecomingID
 	returns []courier.ReturnInfo
 	open    int
+	done    bool // all of it is there, as the drive says
 }
 
+// last is when its newest return was packed.
+func (c *candidate) last() time.Time { return c.returns[len(c.returns)-1].Return.Time }
+
 // choose finds the homecoming that the drive brings, or the one that was asked
-// for.
+// for. Of several, the one that is not there yet is meant; where all are, the
+// one that was packed last.
 func (c *coming) choose() error {
 	all, open, err := c.candidates()
 	if err != nil {
@@ -44,6 +51,12 @@ func (c *coming) choose() error {
 		if c.fits(&one) {
 			fit = append(fit, one)
 		}
+	}
+	if len(fit) > 1 && !slices.ContainsFunc(fit, func(one candidate) bool { return !one.done }) {
+		fit = []candidate{slices.MaxFunc(fit, func(a, b candidate) int { return a.last().Compare(b.last()) })}
+	}
+	if going := slices.DeleteFunc(slices.Clone(fit), func(one candidate) bool { return one.done }); len(going) == 1 {
+		fit = going
 	}
 	switch {
 	case len(fit) == 1:
@@ -88,6 +101,11 @@ func (c *coming) candidates() (all []candidate, open int, err error) {
 				one.returns = append(one.returns, r)
 			}
 			open += one.open
+			landings, _, err := c.drive.Landings(route, id)
+			if err != nil {
+				return nil, 0, err
+			}
+			one.done = len(landings) > 0 && landings[0].Landing.Complete
 			if len(one.returns) > 0 {
 				all = append(all, one)
 			}

@@ -134,7 +134,7 @@ func (h *sending) openBooks() error {
 			continue
 		}
 		if h.landing.Took(r.ID) {
-			if h.o.DryRun {
+			if h.o.DryRun || h.landing.Complete { // then it is what the new home can join the route by
 				continue
 			}
 			if err := h.drive.RemoveReturn(h.v.id, h.id, r.ID); err != nil {

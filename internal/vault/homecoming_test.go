@@ -163,17 +163,26 @@ func TestSomePathsComeHome(t *testing.T) {
 	if r := b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1"}); r.Returns != 1 || r.LandedFiles != 0 {
 		t.Errorf("%+v", r)
 	}
-	_, err := homecoming.FromDrive(context.Background(), homecoming.Options{Drive: drive, Target: b.target})
-	if exit.Of(err) != exit.Usage || !strings.Contains(err.Error(), "several") {
-		t.Errorf("two homecomings on one drive: %v", err)
-	}
-	rest := b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1"})
-	came, err = homecoming.FromDrive(context.Background(), homecoming.Options{Drive: drive, Target: b.target, Snapshot: rest.Homecoming[:8], Report: b.reporter()})
-	must(t, err)
+	came = b.fromDrive(drive)
 	b.isHome(came)
 	if came.AlreadyThere < 4 {
 		t.Errorf("%+v", came)
 	}
+}
+
+func TestOfSeveralHomecomingsOneIsChosen(t *testing.T) {
+	t.Parallel()
+	b := newBurned(t, nil)
+	drive := newTestDrive(t)
+	b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1", Paths: []string{"docs/music"}})
+	rest := b.toDrive(ToDriveOptions{Drive: drive, Snapshot: "1"})
+	_, err := homecoming.FromDrive(context.Background(), homecoming.Options{Drive: drive, Target: b.target})
+	if exit.Of(err) != exit.Usage || !strings.Contains(err.Error(), "several") {
+		t.Errorf("two homecomings on one drive: %v", err)
+	}
+	came, err := homecoming.FromDrive(context.Background(), homecoming.Options{Drive: drive, Target: b.target, Snapshot: rest.Homecoming[:8], Report: b.reporter()})
+	must(t, err)
+	b.isHome(came)
 }
 
 func TestALostReturnIsCarriedAgain(t *testing.T) {
