@@ -48,7 +48,7 @@ var homes = map[string][]string{
 	"github.com/pelletier/go-toml":    {"internal/home", "internal/vault"},
 	"github.com/rogpeppe/go-internal": {"cmd/wl"},
 	"github.com/dustin/go-humanize":   {"internal/report", "cmd/wl", "internal/home"},
-	"github.com/bmatcuk/doublestar":   {"internal/exclude", "internal/vault"},
+	"github.com/bmatcuk/doublestar":   {"internal/exclude"},
 }
 
 type goPackage struct {

@@ -223,3 +223,37 @@ func FuzzMatch(f *testing.F) {
 		Rules{r}.Covers(strings.Trim(path, "/"), true)
 	})
 }
+
+func TestFinderMatchesNamesEndsAndWholePaths(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		fold, want    bool
+	}{
+		{"will.odt", "docs/letters/will.odt", false, true},
+		{"will.odt", "docs/will.odt/x", false, false},
+		{"*.JPG", "photos/a.jpg", false, false},
+		{"*.JPG", "photos/a.jpg", true, true},
+		{"letters/*.odt", "docs/letters/will.odt", false, true},
+		{"letters/*.odt", "docs/letters/old/will.odt", false, false},
+		{"letters/**/*.odt", "docs/letters/old/will.odt", false, true},
+		{"/photos/*/x", "photos/2019/x", false, true},
+		{"/photos/*/x", "docs/photos/2019/x", false, false},
+		{"2019/", "photos/2019", false, true},
+		{"{a,b}", "t/b", false, true},
+		{`\*`, "t/*", false, true},
+		{`\*`, "t/a", false, false},
+	} {
+		match, err := Finder([]string{"never", c.pattern}, c.fold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if match(c.path) != c.want {
+			t.Errorf("%q and %q: %v", c.pattern, c.path, !c.want)
+		}
+	}
+	for _, p := range []string{"[", "/", "", "{a"} {
+		if _, err := Finder([]string{p}, false); err == nil {
+			t.Errorf("%q is a pattern", p)
+		}
+	}
+}

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
+	"waterlock/internal/exclude"
 	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
@@ -49,9 +48,12 @@ type FindResult struct {
 
 // Find goes through all snapshots at once, each stream chunk being read once however many of them have it.
 func Find(ctx context.Context, o FindOptions) (result FindResult, err error) {
-	match, err := matcher(o.Patterns, o.IgnoreCase)
+	if len(o.Patterns) == 0 {
+		return result, exit.Errorf(exit.Usage, "a pattern is missing")
+	}
+	match, err := exclude.Finder(o.Patterns, o.IgnoreCase)
 	if err != nil {
-		return result, err
+		return result, exit.With(exit.Usage, err)
 	}
 	l, err := openLooker(o.Vault, o.Report)
 	if err != nil {
@@ -206,35 +208,4 @@ func inOrder(versions []snapshot.Version) (list []stretch) {
 func sameVersion(a, b *snapshot.Entry) bool {
 	return a.Kind == b.Kind && a.Hash == b.Hash && a.Size == b.Size && a.MTime == b.MTime && a.Pending == b.Pending &&
 		a.Target == b.Target && a.Rdev == b.Rdev
-}
-
-// matcher tells which of TREE/PATH match one of the patterns.
-func matcher(patterns []string, ignoreCase bool) (func(path string) bool, error) {
-	if len(patterns) == 0 {
-		return nil, exit.Errorf(exit.Usage, "a pattern is missing")
-	}
-	fold := func(s string) string { return s }
-	if ignoreCase {
-		fold = strings.ToLower
-	}
-	var names, paths []string
-	for _, p := range patterns {
-		if !doublestar.ValidatePattern(p) || strings.Trim(p, "/") == "" {
-			return nil, exit.Errorf(exit.Usage, "pattern %q makes no sense: * and ? match within a name, ** any names, [a-z] and {one,two} as usual", p)
-		}
-		switch clean := fold(strings.TrimRight(p, "/")); {
-		case clean[0] == '/':
-			paths = append(paths, clean[1:])
-		case strings.Contains(clean, "/"):
-			paths = append(paths, "**/"+clean)
-		default:
-			names = append(names, clean)
-		}
-	}
-	return func(path string) bool {
-		path = fold(path)
-		_, name := snapshot.Split(path)
-		return slices.ContainsFunc(names, func(p string) bool { return doublestar.MatchUnvalidated(p, name) }) ||
-			slices.ContainsFunc(paths, func(p string) bool { return doublestar.MatchUnvalidated(p, path) })
-	}, nil
 }
