@@ -161,8 +161,8 @@ func TestAVaultNeedsHardLinks(t *testing.T) {
 	if !strings.Contains(out, "hard link") {
 		t.Errorf("wl does not say that hard links are lacking:\n%s", out)
 	}
-	if left := size(t, disk.Dir); left > 0 {
-		t.Errorf("%d bytes are left behind", left)
+	if left, err := os.ReadDir(disk.Dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
@@ -346,4 +346,23 @@ func TestPowerCutAtTheVault(t *testing.T) {
 			t.Logf("%d of %d power cuts hit a running unpack", during, 3*cuts())
 		})
 	}
+}
+
+// A drive that is mounted read-only is called that, and nothing is packed.
+func TestAReadOnlyDriveIsCalledThat(t *testing.T) {
+	t.Parallel()
+	drive := mounts.TmpFS.For(t, 0)
+	w := newWorld(t)
+	w.drive = drive.Dir
+	noise(t, filepath.Join(w.home, "t", "f"), 1000, 1)
+	w.begin("t")
+	w.pack()
+	must(t, os.WriteFile(filepath.Join(w.home, "t", "g"), []byte("new"), 0o600))
+	must(t, drive.ReadOnly(true))
+	if out := w.run(1, w.hState, "pack", "--drive", w.drive); !strings.Contains(out, "mounted read-only") {
+		t.Errorf("wl does not say that the drive is read-only:\n%s", out)
+	}
+	w.atHome("verify", "--drive", w.drive)
+	must(t, drive.ReadOnly(false))
+	w.pack()
 }

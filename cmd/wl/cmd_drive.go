@@ -114,7 +114,7 @@ func initDrive(dir, label string, mayBeOne bool) (d *courier.Drive, made bool, e
 		fsys.Close()
 	}
 	if err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, false, err
+		return nil, false, fmt.Errorf("%w%s", err, courier.WriteHint(err))
 	}
 	if !made && !mayBeOne {
 		return nil, false, fmt.Errorf("%s is a courier drive already: %w", report.Name(dir), err)
@@ -139,7 +139,7 @@ func (s *session) putForPeople(d *courier.Drive, carry []courier.Program, contac
 		s.Phase("writing "+p.Name(), 0, 0)
 		cold, err := d.PutProgram(p)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w%s", err, courier.WriteHint(err))
 		}
 		if cold == disk.Warm {
 			s.Warn("%s was read back, but perhaps from a cache: wl verify --drive after a re-plug makes sure", p.Name())

@@ -43,9 +43,12 @@ func (s *session) presentDrive() (courier.Found, error) {
 	for _, d := range machine.Load(s.state).Drives {
 		places = append(places, d.Path)
 	}
-	found, err := courier.FindDrives(places)
+	found, bad, err := courier.FindDrives(places)
 	if err != nil {
 		return courier.Found{}, err
+	}
+	for _, err := range bad {
+		s.Problem("a drive that cannot be used", fmt.Errorf("%w; wl drive init makes its drive.json anew, and leaves all else on it as it is", err))
 	}
 	switch len(found) {
 	case 0:

@@ -142,6 +142,18 @@ func checkLabel(label string) error {
 	return nil
 }
 
+// WriteHint says what a person can do where a drive does not let itself be
+// written, to stand behind the error; "" where nothing is known.
+func WriteHint(err error) string {
+	switch {
+	case disk.IsReadOnly(err):
+		return "; the drive is mounted read-only, by choice, or by the system after errors on it: mount it for writing"
+	case errors.Is(err, fs.ErrPermission):
+		return "; give this user the right to write in that directory, which is needed once for each drive and route"
+	}
+	return ""
+}
+
 // ID returns the drive's id.
 func (d *Drive) ID() DriveID { return d.id }
 

@@ -1,8 +1,10 @@
 package courier
 
 import (
+	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"waterlock/internal/disk"
 )
@@ -18,11 +20,12 @@ type Found struct {
 // at the places given besides, and says where each is. A directory counts by
 // its drive.json alone, and only where that is valid; a drive that is mounted
 // twice counts once. Two drives of the same id, as copies of one another have
-// it, are two where files have inodes.
-func FindDrives(places []string) ([]Found, error) {
+// it, are two where files have inodes. bad is of the places that have a
+// drive.json of which nothing can be made, or cannot be read.
+func FindDrives(places []string) (list []Found, bad []error, err error) {
 	mounts, err := disk.Mounts()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, m := range mounts {
 		places = append(places, m.Path)
@@ -32,9 +35,16 @@ func FindDrives(places []string) ([]Found, error) {
 		dev, ino uint64
 	}
 	seen := map[file]bool{}
-	var list []Found
+	tried := map[string]bool{}
 	for _, place := range places {
+		if tried[place] {
+			continue
+		}
+		tried[place] = true
 		d, err := OpenDrive(place)
+		if errors.Is(err, ErrDrive) || errors.Is(err, syscall.EIO) {
+			bad = append(bad, err)
+		}
 		if err != nil {
 			continue // no drive, or none that can be used
 		}
@@ -48,5 +58,5 @@ func FindDrives(places []string) ([]Found, error) {
 		d.Close()
 	}
 	slices.SortFunc(list, func(a, b Found) int { return strings.Compare(a.Path, b.Path) })
-	return list, nil
+	return list, bad, nil
 }

@@ -213,8 +213,11 @@ func TestFindDrivesCountsADriveOnceAndOnlyWhereItIsValid(t *testing.T) {
 		}
 		fsys.Close()
 	}
-	found, err := FindDrives(append(dirs, dirs[0], root+"/nothing"))
+	found, bad, err := FindDrives(append(dirs, dirs[0], root+"/nothing"))
 	must(t, err)
+	if len(bad) != 1 || !strings.Contains(bad[0].Error(), root+"/bad/") {
+		t.Errorf("bad drives: %v", bad)
+	}
 	var mine []Found
 	for _, f := range found {
 		if strings.HasPrefix(f.Path, root) {

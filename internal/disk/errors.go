@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 )
 
 var (
@@ -18,6 +19,10 @@ var (
 	// ErrReadBack says that a file does not read back as it was written.
 	ErrReadBack = errors.New("reads back other than it was written")
 )
+
+// IsReadOnly tells whether an error is that of a file system that is mounted
+// read-only.
+func IsReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 
 func pathError(op, path string, err error) error {
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -23,7 +22,7 @@ type Lock struct{ f *flock.Flock }
 func TryLock(path string) (*Lock, error) {
 	f := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	ok, err := f.TryLock()
-	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+	if IsReadOnly(err) || errors.Is(err, fs.ErrPermission) {
 		f = flock.New(path, flock.SetFlag(os.O_RDONLY))
 		ok, err = f.TryLock()
 	}

@@ -326,6 +326,15 @@ func recordBytes(rec *snapshot.TreeRecord) int64 {
 	return n
 }
 
+// shipmentDir makes the shipment's directory, the first thing that is written onto the drive.
+func (r *run) shipmentDir() (string, error) {
+	dir, err := r.drive.CreateShipment(r.site.route, r.sh.id)
+	if err != nil {
+		err = fmt.Errorf("nothing can be written onto the drive: %w%s", err, courier.WriteHint(err))
+	}
+	return dir, err
+}
+
 // openShipment opens a new shipment unless an earlier run left one to continue, and gets ready to write.
 func (r *run) openShipment() error {
 	if r.sh == nil {
@@ -336,7 +345,7 @@ func (r *run) openShipment() error {
 		r.sh = sh
 	}
 	r.res.Shipment = r.sh.id.String()
-	if _, err := r.drive.CreateShipment(r.site.route, r.sh.id); err != nil {
+	if _, err := r.shipmentDir(); err != nil {
 		return err
 	}
 	r.reading = r.site.now()

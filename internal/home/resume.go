@@ -218,7 +218,7 @@ func (r *run) resume() error {
 	if r.sh == nil || r.o.DryRun {
 		return r.lastPass()
 	}
-	dir, err := r.drive.CreateShipment(r.site.route, r.sh.id)
+	dir, err := r.shipmentDir()
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,8 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 		return InitResult{}, exit.With(exit.Usage, err)
 	}
 
+	_, err = os.Lstat(path)
+	anew := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return InitResult{}, err
 	}
@@ -100,6 +102,8 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 	}
 	defer lock.Unlock()
 	if err := probe(root, metaDir); err != nil {
+		_ = lock.Unlock() // an open file is in the way of its directory on some file systems
+		leaveNothing(root, path, anew)
 		return InitResult{}, fmt.Errorf("%s: %w", path, err)
 	}
 	vols, closers, err := volumes(root, s, path, nil, rep)
@@ -126,7 +130,7 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 
 	result := InitResult{Path: path, Route: s.RouteName, RouteID: s.Route}
 	if _, err := d.WriteReceipt(receipt); err != nil {
-		rep.Warn("the first receipt could not be written onto the drive: %v%s", err, mayWrite(err))
+		rep.Warn("the first receipt could not be written onto the drive: %v%s", err, courier.WriteHint(err))
 	} else {
 		result.DriveTold = true
 	}
@@ -139,6 +143,16 @@ func Init(ctx context.Context, o InitOptions) (InitResult, error) {
 		}
 	}
 	return result, nil
+}
+
+// leaveNothing takes away what a refused vault was begun with, as far as it is empty; the directory itself if it was made.
+func leaveNothing(root disk.FS, path string, made bool) {
+	for _, name := range []string{lockFile, metaDir} {
+		_ = root.Remove(name)
+	}
+	if made {
+		_ = os.Remove(path)
+	}
 }
 
 // firstReceipt draws the epoch and writes the receipt that says that nothing has been taken. Its number is 1, unless the

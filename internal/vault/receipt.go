@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -129,19 +127,11 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 		_, err = u.courier.WriteReceipt(b)
 	}
 	if err != nil {
-		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v%s", err, mayWrite(err))
+		u.rep.Warn("the receipt could not be written onto the drive, it is kept in the vault and comes with the next drive: %v%s", err, courier.WriteHint(err))
 		return nil
 	}
 	u.result.Told = true
 	return nil
-}
-
-// mayWrite says what to do where home's user has made the drive's directories and this user may not write there.
-func mayWrite(err error) string {
-	if !errors.Is(err, fs.ErrPermission) {
-		return ""
-	}
-	return "; give this user the right to write in that directory, which is needed once for each drive and route"
 }
 
 // taken lists the shipments that home may not have seen acknowledged: those of earlier receipts, and of this run.

@@ -195,6 +195,15 @@ func (m *Mounted) Again() error {
 	return m.remount()
 }
 
+// ReadOnly mounts it read-only, or for writing again.
+func (m *Mounted) ReadOnly(on bool) error {
+	how := "remount,rw"
+	if on {
+		how = "remount,ro"
+	}
+	return command("mount", "-o", how, m.Dir)
+}
+
 // PowerCut makes the file system take nothing more, as if the power had gone:
 // what was not flushed is lost. Again brings it back.
 func (m *Mounted) PowerCut() error { return command("xfs_io", "-x", "-c", "shutdown", m.Dir) }
