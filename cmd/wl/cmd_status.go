@@ -136,6 +136,10 @@ func tellStatus(ctx context.Context, s *session, routes, vaults []string) error 
 func homeStatus(r home.StatusResult) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Route %s (%s), settings in %s\n", r.Route, short(r.RouteID), report.Name(r.Config))
+	if r.AtWork {
+		fmt.Fprintln(&b, "Another wl works on this route now. What of each tree is held, aboard or pending can be told when it has ended;")
+		fmt.Fprintln(&b, "the rest is as of the last snapshot. kill -USR1 makes that wl say how far it is.")
+	}
 	if r.Snapshot == 0 {
 		fmt.Fprintln(&b, "Nothing has been packed yet. Next: wl pack")
 	} else {
@@ -164,8 +168,11 @@ func homeStatus(r home.StatusResult) string {
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\nTREE\tFILES\tSIZE\tHELD\tABOARD\tPENDING\tUNSEEN\tPATH")
 	for _, t := range r.Trees {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Tree, humanize.Comma(t.Files), report.Size(t.Bytes),
-			part(t.HeldFiles, t.HeldBytes), part(t.AboardFiles, t.AboardBytes), part(t.PendingFiles, t.PendingBytes),
+		held, aboard, pending := part(t.HeldFiles, t.HeldBytes), part(t.AboardFiles, t.AboardBytes), part(t.PendingFiles, t.PendingBytes)
+		if r.AtWork {
+			held, aboard, pending = "?", "?", "?"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Tree, humanize.Comma(t.Files), report.Size(t.Bytes), held, aboard, pending,
 			humanize.Comma(t.Unseen), report.Name(t.Path))
 	}
 	w.Flush()

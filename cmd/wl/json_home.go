@@ -177,6 +177,7 @@ type routeForm struct {
 	RouteID         string             `json:"route_id"`
 	Config          string             `json:"config"`
 	ConfigB64       []byte             `json:"config_b64,omitempty"`
+	AtWork          bool               `json:"at_work"`
 	Snapshot        uint64             `json:"snapshot"`
 	SnapshotTime    time.Time          `json:"snapshot_time,omitzero"`
 	ArrivedSnapshot uint64             `json:"arrived_snapshot"`
@@ -233,7 +234,7 @@ type shipmentStatForm struct {
 
 func routeItem(r home.StatusResult) routeForm {
 	return routeForm{
-		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config),
+		Route: r.Route, RouteID: r.RouteID, Config: textOf(r.Config), ConfigB64: exactly(r.Config), AtWork: r.AtWork,
 		Snapshot: r.Snapshot, SnapshotTime: stamp(r.SnapshotAt), ArrivedSnapshot: r.Arrived,
 		Vault: textOf(r.Vault), Receipt: r.Receipt, ReceiptTime: stamp(r.ReceiptAt),
 		VaultFreeBytes: r.VaultFree, VaultTotalBytes: r.VaultTotal, WantedChunks: r.Wants, InventoryWhy: textOf(r.Asks),

@@ -163,6 +163,7 @@ type StatusResult struct {
 	Route      string
 	RouteID    string
 	Config     string // path of route.toml
+	AtWork     bool   // another wl works on the route: of the trees only Files, Bytes and Unseen of the newest snapshot are known
 	Snapshot   uint64 // newest packed; 0 = none
 	SnapshotAt time.Time
 	Arrived    uint64 // newest snapshot that a receipt says has arrived

@@ -61,24 +61,32 @@ func openSite(dir, drive string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := disk.Dir(dir)
+	s, err := newSite(dir, drive, cfg, route)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	s := &site{
-		cfg: cfg, route: route, state: state,
-		index:     filepath.Join(dir, dirIndex),
-		openDrive: func() (*courier.Drive, error) { return courier.OpenDrive(drive) },
-		openTree:  openTree,
-		now:       time.Now,
-		unlock:    lock.Unlock,
-	}
+	s.unlock = lock.Unlock
 	for _, path := range []string{filepath.Dir(filepath.Dir(dir)), drive} {
 		if ino, ok := inodeAt(path); ok {
 			s.skip = append(s.skip, ino)
 		}
 	}
 	return s, nil
+}
+
+// newSite opens a route's state without locking it: what is write-once there may be read.
+func newSite(dir, drive string, cfg *Config, route wire.RouteID) (*site, error) {
+	state, err := disk.Dir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &site{
+		cfg: cfg, route: route, state: state,
+		index:     filepath.Join(dir, dirIndex),
+		openDrive: func() (*courier.Drive, error) { return courier.OpenDrive(drive) },
+		openTree:  openTree,
+		now:       time.Now,
+	}, nil
 }
 
 func (s *site) close() error {

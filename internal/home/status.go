@@ -4,21 +4,27 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"waterlock/index"
 	"waterlock/internal/disk"
+	"waterlock/internal/exit"
 	"waterlock/internal/report"
 	"waterlock/snapshot"
 )
 
 // Status says how a route stands: what of each tree is held, aboard or pending, and what is on which drive. It needs
-// no drive, and reads nothing of the trees: it tells of them as the last pack saw them.
+// no drive, and reads nothing of the trees: it tells of them as the last pack saw them. While another wl
+// works on the route it tells what can be told without waiting.
 func Status(ctx context.Context, o StatusOptions) (res StatusResult, err error) {
 	dir, err := routeDir(o.State, o.Route)
 	if err != nil {
 		return res, err
 	}
 	s, err := openSite(dir, "")
+	if exit.Of(err) == exit.Locked {
+		return statusAtWork(dir)
+	}
 	if err != nil {
 		return res, err
 	}
@@ -29,7 +35,6 @@ func Status(ctx context.Context, o StatusOptions) (res StatusResult, err error) 
 }
 
 func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResult, err error) {
-	res.Route, res.RouteID = s.cfg.Name, s.cfg.RouteID
 	f, err := s.loadFleet(rep)
 	if err != nil {
 		return res, err
@@ -39,10 +44,68 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 		return res, err
 	}
 	defer func() { err = errors.Join(err, b.close(err == nil)) }()
-	newest := uint64(0)
+	if res, err = b.standing(); err != nil {
+		return res, err
+	}
+	scans, err := s.lastScans(res.Snapshot)
+	if err != nil {
+		return res, err
+	}
+	for i := range res.Trees {
+		t := &res.Trees[i]
+		if err := b.countTree(ctx, scans[t.Tree], t); err != nil {
+			return res, err
+		}
+	}
+	return res, nil
+}
+
+// statusAtWork is what can be told while another wl works on the route: all that stands in write-once files. The ledger
+// is that wl's alone, so what of each tree is held, aboard or pending is not known.
+func statusAtWork(dir string) (res StatusResult, err error) {
+	cfg, err := loadConfig(dir)
+	if err != nil {
+		return res, err
+	}
+	route, err := cfg.routeID()
+	if err != nil {
+		return res, err
+	}
+	s, err := newSite(dir, "", cfg, route)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	f, err := s.loadFleet(report.Discard) // what the other one is about to write is no damage
+	if err != nil {
+		return res, err
+	}
+	b := &books{site: s, fleet: f, rep: report.Discard, times: map[uint64]time.Time{}}
+	if err := b.readAcks(); err != nil {
+		return res, err
+	}
+	if res, err = b.standing(); err != nil {
+		return res, err
+	}
+	res.AtWork, res.Config = true, filepath.Join(dir, configFile)
+	for i := range res.Trees {
+		t := &res.Trees[i]
+		if f.newest == nil {
+			continue
+		}
+		if rec, ok := f.newest.Snapshot.Tree(t.Tree); ok {
+			t.Files, t.Bytes, t.Unseen = rec.Totals.Files, rec.Totals.Bytes, rec.Totals.Unseen
+		}
+	}
+	return res, nil
+}
+
+// standing is what needs no ledger.
+func (b *books) standing() (res StatusResult, err error) {
+	s, f := b.site, b.fleet
+	res.Route, res.RouteID = s.cfg.Name, s.cfg.RouteID
 	if f.newest != nil {
-		newest = f.newest.Snapshot.Number
-		res.Snapshot, res.SnapshotAt = newest, f.newest.Snapshot.Time
+		res.Snapshot, res.SnapshotAt = f.newest.Snapshot.Number, f.newest.Snapshot.Time
 	}
 	if r := b.receipt; r != nil {
 		res.Vault, res.Receipt, res.ReceiptAt, res.Arrived = r.VaultName, r.Number, r.Time, r.NewestArrived
@@ -50,19 +113,12 @@ func (s *site) status(ctx context.Context, rep report.Reporter) (res StatusResul
 		res.ReadSince = r.ReadSince
 	}
 	res.Overdue, res.Asks = b.overdue(), b.horizon.why()
-	scans, err := s.lastScans(newest)
-	if err != nil {
-		return res, err
-	}
 	for _, tree := range s.cfg.Trees {
 		t := TreeStatus{Tree: tree.Name, Path: tree.Path}
 		if f.newest != nil {
 			if rec, ok := f.newest.Snapshot.Tree(tree.Name); ok {
 				t.Stopped, t.LastSeen = rec.Stopped, f.newest.Snapshot.Time
 			}
-		}
-		if err := b.countTree(ctx, scans[tree.Name], &t); err != nil {
-			return res, err
 		}
 		res.Trees = append(res.Trees, t)
 	}
