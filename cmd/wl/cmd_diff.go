@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -35,41 +36,32 @@ func diffCommand(e *env) *cli.Command {
 			if err := wantArgs(c, 2, 3); err != nil {
 				return err
 			}
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			dir, err := s.vaultPlace()
-			if err != nil {
-				return err
-			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			r, err := vault.Diff(ctx, vault.DiffOptions{
-				Vault: dir,
-				A:     c.Args().Get(0),
-				B:     c.Args().Get(1),
-				Path:  c.Args().Get(2),
-				Begin: func(a, b vault.SnapshotRef) {
-					s.Info("From snapshot %d (%s) of %s to snapshot %d (%s) of %s:", a.Number, short(a.ID), when(a.Time), b.Number, short(b.ID), when(b.Time))
-				},
-				Change: func(ch vault.Change) error {
-					if ch.Kind != vault.Metadata || c.Bool("metadata") {
-						s.Item("change", changeItem(ch))
-						s.Answer("%s", changeLine(ch))
-					}
-					return nil
-				},
-				Report: s,
+			return atVault(c, e, func(ctx context.Context, s *session, dir string) error {
+				r, err := vault.Diff(ctx, vault.DiffOptions{
+					Vault: dir,
+					A:     c.Args().Get(0),
+					B:     c.Args().Get(1),
+					Path:  c.Args().Get(2),
+					Begin: func(a, b vault.SnapshotRef) {
+						s.Info("From snapshot %d (%s) of %s to snapshot %d (%s) of %s:", a.Number, short(a.ID), when(a.Time), b.Number, short(b.ID), when(b.Time))
+					},
+					Change: func(ch vault.Change) error {
+						if ch.Kind != vault.Metadata || c.Bool("metadata") {
+							s.Item("change", changeItem(ch))
+							s.Answer("%s", changeLine(ch))
+						}
+						return nil
+					},
+					Report: s,
+				})
+				if err != nil {
+					return err
+				}
+				s.Rest()
+				s.Summary("diff", diffSummary(r))
+				tellDiff(s, r)
+				return end(r.Damaged > 0, r.Lacking > 0)
 			})
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.Summary("diff", diffSummary(r))
-			tellDiff(s, r)
-			return end(r.Damaged > 0, r.Lacking > 0)
 		},
 	}
 }

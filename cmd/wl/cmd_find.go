@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -33,36 +34,27 @@ func findCommand(e *env) *cli.Command {
 			if err := wantArgs(c, 1, -1); err != nil {
 				return err
 			}
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			dir, err := s.vaultPlace()
-			if err != nil {
-				return err
-			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			r, err := vault.Find(ctx, vault.FindOptions{
-				Vault:      dir,
-				Patterns:   c.Args().Slice(),
-				IgnoreCase: c.Bool("ignore-case"),
-				Snapshot:   c.String("snapshot"),
-				Path: func(p vault.FoundPath) error {
-					s.Item("found", foundItem(p))
-					s.Answer("%s", foundText(p))
-					return nil
-				},
-				Report: s,
+			return atVault(c, e, func(ctx context.Context, s *session, dir string) error {
+				r, err := vault.Find(ctx, vault.FindOptions{
+					Vault:      dir,
+					Patterns:   c.Args().Slice(),
+					IgnoreCase: c.Bool("ignore-case"),
+					Snapshot:   c.String("snapshot"),
+					Path: func(p vault.FoundPath) error {
+						s.Item("found", foundItem(p))
+						s.Answer("%s", foundText(p))
+						return nil
+					},
+					Report: s,
+				})
+				if err != nil {
+					return err
+				}
+				s.Rest()
+				s.Summary("find", findSummary(r))
+				s.Info("%s with %s in %s.", report.Count(r.Paths, "path"), report.Count(r.Versions, "version"), report.Count(int64(r.Snapshots), "snapshot"))
+				return end(r.Damaged > 0, r.Lacking > 0)
 			})
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.Summary("find", findSummary(r))
-			s.Info("%s with %s in %s.", report.Count(r.Paths, "path"), report.Count(r.Versions, "version"), report.Count(int64(r.Snapshots), "snapshot"))
-			return end(r.Damaged > 0, r.Lacking > 0)
 		},
 	}
 }

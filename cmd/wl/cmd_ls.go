@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,40 +33,31 @@ func lsCommand(e *env) *cli.Command {
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "list everything under the directories"},
 		},
 		Action: func(c *cli.Context) error {
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			dir, err := s.vaultPlace()
-			if err != nil {
-				return err
-			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			long := c.Bool("long")
-			r, err := vault.List(ctx, vault.ListOptions{
-				Vault:     dir,
-				Snapshot:  c.String("snapshot"),
-				Paths:     c.Args().Slice(),
-				Recursive: c.Bool("recursive"),
-				Begin: func(ref vault.SnapshotRef) {
-					s.Info("Snapshot %d (%s), as of %s.", ref.Number, short(ref.ID), when(ref.Time))
-				},
-				Entry: func(tree string, entry *snapshot.Entry) error {
-					s.Item("entry", entryItem(tree, entry))
-					s.Answer("%s", listLine(tree, entry, long))
-					return nil
-				},
-				Report: s,
+			return atVault(c, e, func(ctx context.Context, s *session, dir string) error {
+				long := c.Bool("long")
+				r, err := vault.List(ctx, vault.ListOptions{
+					Vault:     dir,
+					Snapshot:  c.String("snapshot"),
+					Paths:     c.Args().Slice(),
+					Recursive: c.Bool("recursive"),
+					Begin: func(ref vault.SnapshotRef) {
+						s.Info("Snapshot %d (%s), as of %s.", ref.Number, short(ref.ID), when(ref.Time))
+					},
+					Entry: func(tree string, entry *snapshot.Entry) error {
+						s.Item("entry", entryItem(tree, entry))
+						s.Answer("%s", listLine(tree, entry, long))
+						return nil
+					},
+					Report: s,
+				})
+				if err != nil {
+					return err
+				}
+				s.Rest()
+				s.Summary("ls", lsSummary(r))
+				tellListed(s, r, long)
+				return end(r.Damaged > 0, r.Missing+r.Lacking > 0)
 			})
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.Summary("ls", lsSummary(r))
-			tellListed(s, r, long)
-			return end(r.Damaged > 0, r.Missing+r.Lacking > 0)
 		},
 	}
 }

@@ -35,6 +35,23 @@ func begin(c *cli.Context, e *env) (*session, error) {
 	return &session{console: newConsole(e, c.Bool("quiet"), c.Bool("verbose")), c: c, e: e, state: state}, nil
 }
 
+// atVault does what only looks at the vault that the flag names, or at the only
+// one known. The first Ctrl-C ends it.
+func atVault(c *cli.Context, e *env, do func(ctx context.Context, s *session, dir string) error) error {
+	s, err := begin(c, e)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	dir, err := s.vaultPlace()
+	if err != nil {
+		return err
+	}
+	ctx, ctrlC := cancelOnInterrupt(s.console)
+	defer ctrlC.Release()
+	return stoppedBy(ctrlC, do(ctx, s, dir))
+}
+
 // place is the absolute path that a flag names, or the only one known.
 func (s *session) place(flag string, only func() (string, error)) (string, error) {
 	if dir := s.c.String(flag); dir != "" {
