@@ -107,8 +107,8 @@ func (sc *scrubber) records() error {
 }
 
 // choose picks the containers to be read, those read longest ago first: all, or
-// until they make up the fraction of all bytes. One that was read in part comes
-// before all others. Containers that were read one after the other come in that
+// until they make up the fraction of all bytes that are no holes. One that was
+// read in part comes before all others. Containers that were read one after the other come in that
 // order again, which is the one in which they were written.
 func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64, err error) {
 	type row struct {
@@ -118,7 +118,7 @@ func (sc *scrubber) choose(o ScrubOptions) (ids []index.ContainerID, bytes int64
 	var rows []row
 	var total int64
 	err = sc.s.cat.Containers(func(c index.Container) error {
-		r := row{id: c.ID, size: c.Size, read: c.ReadAt}
+		r := row{id: c.ID, size: sc.s.dataSize(c), read: c.ReadAt}
 		if off, _ := sc.resume(c); off > 0 {
 			r.read = -1
 			r.size = max(0, r.size-off)

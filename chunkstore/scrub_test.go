@@ -9,6 +9,7 @@ import (
 	"waterlock/internal/chunk"
 	"waterlock/internal/disk"
 	"waterlock/internal/disk/disktest"
+	"waterlock/snapshot"
 )
 
 // rot flips one bit of a file beneath everything, its times stay.
@@ -211,6 +212,25 @@ func TestScrubFraction(t *testing.T) {
 	w.fine(acts...)
 	if res := w.scrub(ScrubOptions{Fraction: 0.3}); res.Containers != 3 || res.Bytes != 3000 {
 		t.Fatalf("%+v", res)
+	}
+}
+
+// A hole is nothing that is read, so a share of the vault is one of its data; nor is it room that is taken.
+func TestHolesAreNoBytesToRead(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	b := append(make([]byte, 10<<20), random(1, 1000)...)
+	sparse := w.file("0 sparse", b, 1)
+	sparse.Content = append([]snapshot.Extent{hole(10 << 20)}, w.content(b[10<<20:])...)
+	acts := []Action{install(dir("")), install(sparse)}
+	for i := range 9 {
+		acts = append(acts, install(w.file(string(rune('a'+i)), random(2+uint64(i), 100_000), 1)))
+	}
+	w.fine(acts...)
+	if res := w.scrub(ScrubOptions{Fraction: 0.5}); res.Containers < 5 || res.Containers > 6 {
+		t.Errorf("%+v", res)
+	}
+	if sp, err := w.s.Space(t.Context()); err != nil || sp.Mirror > 1<<20 || sp.MirrorFiles != 10 {
+		t.Errorf("%+v, %v", sp, err)
 	}
 }
 

@@ -8,8 +8,27 @@ import (
 	"waterlock/internal/disk"
 )
 
-// Space adds up what the vault's files take. Holes count as if they were not,
-// but for those of growing files; a kept file whose inode the mirror still shows takes nothing.
+// smallFile is a size up to which file systems may keep content elsewhere than in blocks.
+const smallFile = 64 << 10
+
+// dataSize is an estimate of how many bytes of a container are not holes.
+func (s *Store) dataSize(c index.Container) int64 {
+	if c.Kind == index.Pack || c.Size <= smallFile {
+		return c.Size
+	}
+	f, name, err := s.locate(c)
+	if err != nil {
+		return c.Size
+	}
+	st, found, err := stat(f, name)
+	if err != nil || !found {
+		return c.Size
+	}
+	return min(c.Size, st.Alloc)
+}
+
+// Space adds up what the vault's files take, without their holes; a kept file whose inode the mirror still shows takes
+// nothing.
 func (s *Store) Space(ctx context.Context) (Space, error) {
 	var sp Space
 	err := s.cat.Containers(func(c index.Container) error {
@@ -24,16 +43,16 @@ func (s *Store) Space(ctx context.Context) (Space, error) {
 			sp.History += c.Size
 			sp.Packs++
 		case index.Mirror:
-			sp.Mirror += c.Size
+			sp.Mirror += s.dataSize(c)
 			sp.MirrorFiles++
 		case index.Kept:
 			if f, name, err := s.locate(c); err == nil {
 				if st, found, err := stat(f, name); err == nil && found && st.Nlink > 1 {
-					sp.Mirror += c.Size
+					sp.Mirror += min(c.Size, max(st.Alloc, smallFile))
 					return nil
 				}
 			}
-			sp.Kept += c.Size
+			sp.Kept += s.dataSize(c)
 			sp.KeptFiles++
 		case index.Staging:
 			return s.cat.ContainerChunks(c.ID, func(_ int64, _ chunk.ID, n uint32) error {
