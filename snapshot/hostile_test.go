@@ -275,7 +275,7 @@ func scanOf(t testing.TB, tree []*Entry, flushEach bool) []byte {
 		if e.Gone != Here {
 			flag = 0
 		}
-		se := ScanEntry{Local: Local{Dev: 1, Ino: uint64(i), CTime: disk.Time{Sec: int64(i), Nsec: 1}, Nlink: 1}, Entry: *e, Flags: flag, Since: uint64(100 * i)}
+		se := ScanEntry{Local: Local{Dev: 1, Ino: uint64(i), CTime: disk.Time{Sec: int64(i), Nsec: 1}, Nlink: 1, Holes: int64(i) << 10}, Entry: *e, Flags: flag, Since: uint64(100 * i)}
 		must(t, w.Add(&se))
 		if flushEach {
 			must(t, w.Flush())

@@ -148,7 +148,7 @@ func TestScanRoundTrip(t *testing.T) {
 		}
 		var locals []Local
 		for i, e := range tree {
-			l := Local{Dev: rapid.Uint64().Draw(t, "dev"), Ino: uint64(i), CTime: drawTime(t), Nlink: 2}
+			l := Local{Dev: rapid.Uint64().Draw(t, "dev"), Ino: uint64(i), CTime: drawTime(t), Nlink: 2, Holes: int64(i) << 20}
 			locals = append(locals, l)
 			if err := w.Add(&ScanEntry{l, *e, ScanFlag(i & 1), uint64(i)}); err != nil {
 				t.Fatal(err)

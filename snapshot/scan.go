@@ -138,6 +138,7 @@ func (w *ScanWriter) Add(se *ScanEntry) error {
 		w.block.Uvarint(l.Ino)
 		encodeTime(&w.block, l.CTime)
 		w.block.Uvarint(l.Nlink)
+		w.block.Uvarint(uint64(l.Holes))
 		w.block.Uvarint(se.Since)
 		EncodeEntry(&w.block, e)
 	}
@@ -277,7 +278,11 @@ func (r *ScanReader) read() error {
 	if e.Local.CTime, err = decodeTime(in); err != nil {
 		return err
 	}
-	e.Local.Nlink, e.Since = in.Uvarint(), in.Uvarint()
+	nlink, holes, since := in.Uvarint(), in.Uvarint(), in.Uvarint()
+	if holes > MaxSize {
+		return fmt.Errorf("%w: holes of %d bytes", ErrEntry, holes)
+	}
+	e.Local.Nlink, e.Local.Holes, e.Since = nlink, int64(holes), since
 	if err := decodeEntry(in, &e.Entry, &r.owners); err != nil {
 		return err
 	}

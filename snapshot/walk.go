@@ -37,6 +37,7 @@ type Local struct {
 	Dev, Ino uint64
 	CTime    disk.Time
 	Nlink    uint64
+	Holes    int64 // bytes of holes in a file, an estimate
 }
 
 // Node is one path found by Walk. It is valid until the function returns.
@@ -291,6 +292,7 @@ func (w *walker) fill(path string, dir disk.FS, name string, st disk.Stat) {
 		Local: Local{Dev: st.Dev, Ino: st.Ino, CTime: st.CTime, Nlink: st.Nlink},
 		FS:    dir, Name: name, stat: st,
 	}
+	w.node.Local.Holes = e.Size - w.node.DataSize()
 }
 
 // linkGroup tells the links of one inode: by its number alone on the root's

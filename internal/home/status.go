@@ -189,7 +189,7 @@ func (b *books) countTree(ctx context.Context, scan string, t *TreeStatus) error
 			t.AboardBytes += e.Entry.Size
 		default:
 			t.PendingFiles++
-			t.PendingBytes += max(0, e.Entry.Size-length(e.Entry.Carried))
+			t.PendingBytes += pendingBytes(e)
 		}
 		return nil
 	})

@@ -52,7 +52,7 @@ func (r *run) writeStream(t *treeState, number uint64, meta *metaWriter) (*snaps
 		return nil, err
 	}
 	add := func(e *snapshot.ScanEntry) error {
-		r.tally(&e.Entry)
+		r.tally(e)
 		if e.Since == 0 {
 			e.Since = number
 		}
@@ -204,7 +204,8 @@ func (r *run) serveKept(t *treeState, rec *snapshot.TreeRecord, meta *metaWriter
 }
 
 // tally counts an entry of the snapshot for the summary.
-func (r *run) tally(e *snapshot.Entry) {
+func (r *run) tally(se *snapshot.ScanEntry) {
+	e := &se.Entry
 	if e.Gone != snapshot.Here {
 		return
 	}
@@ -222,8 +223,13 @@ func (r *run) tally(e *snapshot.Entry) {
 	}
 	if e.Pending {
 		r.res.Pending++
-		r.res.PendingBytes += max(0, e.Size-length(e.Carried))
+		r.res.PendingBytes += pendingBytes(se)
 	}
+}
+
+// pendingBytes is about how much of a pending file is still to be carried.
+func pendingBytes(e *snapshot.ScanEntry) int64 {
+	return max(0, e.Entry.Size-e.Local.Holes-length(e.Entry.Carried))
 }
 
 func hostName() string {
