@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -226,5 +227,47 @@ func TestFindDrivesCountsADriveOnceAndOnlyWhereItIsValid(t *testing.T) {
 	}
 	if len(mine) != 2 || mine[0].Path != dirs[0] || mine[0].Label != "drive a" || mine[1].Path != dirs[1] {
 		t.Error(mine)
+	}
+}
+
+// calls notes the changes of directories and the syncs of one directory in their order.
+type calls struct {
+	disk.FS
+	list []string
+}
+
+func (c *calls) Create(name string, perm uint32) (disk.File, error) {
+	c.list = append(c.list, "create "+name)
+	return c.FS.Create(name, perm)
+}
+
+func (c *calls) Remove(name string) error {
+	c.list = append(c.list, "remove "+name)
+	return c.FS.Remove(name)
+}
+
+func (c *calls) SyncDir(name string) error {
+	c.list = append(c.list, "sync "+name)
+	return c.FS.SyncDir(name)
+}
+
+// A file system that keeps no order among the names of a directory must not bring back a .b3 without its program, nor a
+// program beside the .b3 of another one: between any two of these names the directory is synced.
+func TestTheNamesOfAProgramAndItsChecksumAreSyncedApart(t *testing.T) {
+	m, _ := newDrive(t)
+	c := &calls{FS: m}
+	d := reopen(t, c)
+	const program, sum, sync = "waterlock/bin/wl-linux-amd64", "waterlock/bin/wl-linux-amd64.b3", "sync waterlock/bin"
+	for seed, want := range [][]string{
+		{"remove " + sum, sync, "create " + program, sync, "create " + sum, sync},
+		{"remove " + sum, sync, "create " + program, "remove " + program, "create " + program, sync, "create " + sum, sync},
+	} {
+		c.list = nil
+		_, err := d.PutProgram(testProgram(uint64(seed)))
+		must(t, err)
+		in := slices.DeleteFunc(c.list, func(call string) bool { return !strings.Contains(call, " waterlock/bin") })
+		if !slices.Equal(in, want) {
+			t.Errorf("%d: %q, want %q", seed, in, want)
+		}
 	}
 }
