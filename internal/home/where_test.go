@@ -179,6 +179,19 @@ func TestNothingElseMayBeDeleted(t *testing.T) {
 				must(t, w.site().mark(sh, fileLost))
 			}
 		}, IsPending},
+		// Its list of files is one that the vault has, but of a snapshot before the newest that it knows: the snapshot that
+		// names it again is still aboard.
+		"as in an older snapshot": {func(w *world, v *vault) {
+			must(t, os.Chmod(w.path("d/f1"), 0o600))
+			settleClock()
+			w.pack()
+			v.take(w.drive)
+			v.receipt(w.drive)
+			w.takeReceipt()
+			must(t, os.Chmod(w.path("d/f1"), 0o644))
+			settleClock()
+			w.pack()
+		}, IsAboard},
 		"no scan": {func(w *world, _ *vault) { harm(w, dirScan, ".scan", "removed") }, IsNew},
 	} {
 		t.Run(name, func(t *testing.T) {
