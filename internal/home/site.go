@@ -56,7 +56,7 @@ func openSite(dir, drive string) (*site, error) {
 	}
 	lock, err := disk.TryLock(filepath.Join(dir, fileLock))
 	if errors.Is(err, disk.ErrLocked) {
-		return nil, exit.Errorf(exit.Locked, "another wl works on route %s", cfg.Name)
+		return nil, exit.Errorf(exit.Locked, "another wl works on route %s: run this again when it has ended", cfg.Name)
 	}
 	if err != nil {
 		return nil, err

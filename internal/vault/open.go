@@ -64,7 +64,7 @@ func openVault(path string, rep report.Reporter) (_ *vault, err error) {
 func lockVault(path string) (*disk.Lock, error) {
 	lock, err := disk.TryLock(filepath.Join(path, filepath.FromSlash(lockFile)))
 	if errors.Is(err, disk.ErrLocked) {
-		return nil, exit.Errorf(exit.Locked, "%s: another wl works on this vault", path)
+		return nil, exit.Errorf(exit.Locked, "%s: another wl works on this vault: run this again when it has ended", path)
 	}
 	return lock, err
 }
