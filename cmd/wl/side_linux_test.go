@@ -40,6 +40,22 @@ func TestRunFindsTheMountedDriveByItself(t *testing.T) {
 	if code, said := wl(t.TempDir(), "drive", "init", mnt, "--label", "red"); code != 0 {
 		t.Fatal(said)
 	}
+	drive, err := os.ReadFile(mnt + "/waterlock/drive.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := func(content []byte) {
+		t.Helper()
+		if err := os.WriteFile(mnt+"/waterlock/drive.json", content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that cannot be used is not passed over in silence.
+	bad([]byte("{}"))
+	if _, said := wl(state, "run", "--dry-run"); !strings.Contains(said, mnt+"/waterlock/drive.json: invalid drive.json") {
+		t.Errorf("a damaged drive.json is not named: %s", said)
+	}
+	bad(drive)
 	code, said := wl(state, "run", "--reserve", "0")
 	if !strings.Contains(said, "drive red") || !strings.Contains(said, mnt) {
 		t.Errorf("%d: %s", code, said)
