@@ -87,9 +87,10 @@ func TestAPlanIsWhatThePacksCarry(t *testing.T) {
 	if first := plan.Trips[0].Bytes; packed.BytesNew > first || packed.BytesNew < first-first/4 {
 		t.Errorf("planned %d bytes for the first trip, carried %d", first, packed.BytesNew)
 	}
-	// Now the size of the drive is known. It is full until the vault has taken it.
+	// Now the size of the drive is known. It is full until the vault has taken it; the few KiB left may be a
+	// trip of their own.
 	after := w.plan(PlanOptions{})
-	if after.ToCarry != packed.PendingBytes || len(after.Drives) != 1 || after.Drives[0].First > 16<<10 || len(after.Trips) != 1 {
+	if after.ToCarry != packed.PendingBytes || len(after.Drives) != 1 || after.Drives[0].First > 16<<10 || len(after.Trips) < 1 || len(after.Trips) > 2 {
 		t.Errorf("%d bytes are pending: %+v", packed.PendingBytes, after)
 	}
 	if after.Snapshot != 1 || after.Files != 2 || len(after.Trees) != 2 {

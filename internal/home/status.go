@@ -81,7 +81,7 @@ func statusAtWork(dir string) (res StatusResult, err error) {
 		return res, err
 	}
 	b := &books{site: s, fleet: f, rep: report.Discard, times: map[uint64]time.Time{}}
-	if err := b.readAcks(); err != nil {
+	if err := errors.Join(b.lookBack(report.Discard), b.readAcks()); err != nil {
 		return res, err
 	}
 	if res, err = b.standing(); err != nil {
