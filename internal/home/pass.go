@@ -236,7 +236,8 @@ func (p *pass) unchanged(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 		}
 		as = found
 	}
-	if as == prev && p.trusted && !prev.Entry.Unseen { // an unseen entry was repeated without asking for its chunks
+	// An unseen entry was repeated without asking for its chunks, and a pending one lacks some.
+	if as == prev && p.trusted && !prev.Entry.Unseen && !prev.Entry.Pending {
 		return p.same(n, prev)
 	}
 	return p.reuse(n, prev, as)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 )
 
@@ -202,5 +203,27 @@ func TestAPendingFileLeavesTheNextOneAlone(t *testing.T) {
 	must(t, err)
 	if e := got["g"]; e.Pending || e.ContentSize() != e.Size || !bytes.Equal(v.content(e), want) {
 		t.Errorf("g: pending %v, content of %d bytes, size %d", e.Pending, e.ContentSize(), e.Size)
+	}
+}
+
+// A file whose content is known and whose chunks had no room is carried by the next run that has some, though nothing has
+// become unknown since.
+func TestAPendingFileOfKnownContentIsCarried(t *testing.T) {
+	w := newWorld(t)
+	w.write("f", 60000, 1)
+	settleClock()
+	res := w.pack()
+	d, err := courier.OpenFS(keepOpen{w.drive}, "")
+	must(t, err)
+	id, err := courier.ParseShipmentID(res.Shipment)
+	must(t, err)
+	must(t, d.RemoveShipment(w.route, id)) // somebody empties the drive
+	w.opts.Limit = -1
+	if res = w.pack(); res.Pending != 1 {
+		t.Fatalf("the first run: %+v", res)
+	}
+	w.opts.Limit = 0
+	if res = w.pack(); res.Pending != 0 || res.ChunksNew == 0 {
+		t.Errorf("with room: %d pending, %d chunks carried", res.Pending, res.ChunksNew)
 	}
 }

@@ -281,7 +281,7 @@ func (m *model) compareDrive(d *drive) {
 			}
 			continue
 		}
-		good := c != nil
+		good := c != nil || len(s.commit.Files) == 0 // nothing of it can be missing but the commit
 		for _, ref := range s.commit.Files {
 			good = good && c.harm[ref.Name].opens()
 		}
@@ -289,7 +289,6 @@ func (m *model) compareDrive(d *drive) {
 			h.missing[id] = true
 			continue
 		}
-		c.noCommit = false
 		delete(h.torn, id)
 	}
 }
@@ -351,6 +350,11 @@ func (m *model) lookAtCommits(d *drive) {
 	defer c.Close()
 	there, err := c.Shipments(m.route)
 	m.must(err)
+	for _, s := range there { // one without packs is finished on a drive that was emptied
+		if s.Committed && d.cargo[s.ID] == nil && m.shipped[s.ID] != nil {
+			d.cargo[s.ID] = &cargo{harm: map[string]*harm{}}
+		}
+	}
 	for id, cargo := range d.cargo {
 		cargo.noCommit = !slices.ContainsFunc(there, func(s courier.ShipmentInfo) bool { return s.ID == id && s.Committed })
 	}
