@@ -82,10 +82,13 @@ type scratchCatalog struct {
 
 func (c *scratchCatalog) discard() error { return errors.Join(c.cat.Close(), os.RemoveAll(c.dir)) }
 
+// scratchDir is where it lies. Open removes what a crash has left of one.
+func (s *Store) scratchDir() string { return s.cfg.IndexDir + ".scratch" }
+
 // foldReadable makes a catalog of what the readable records tell, and lists the
 // others.
 func (s *Store) foldReadable(ctx context.Context) (scratch *scratchCatalog, damaged []uint64, err error) {
-	dir := s.cfg.IndexDir + ".scratch"
+	dir := s.scratchDir()
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, nil, err
 	}

@@ -113,6 +113,18 @@ func TestADamagedRecordIsSetAsideAfterARebuild(t *testing.T) {
 	if res, err := w.s.Restate(t.Context()); err != nil || res.Records != 1 || !setAsideHere(w.fs, 2) {
 		t.Fatalf("%+v %v", res, err)
 	}
+	scratch := w.index + ".scratch"
+	if _, err := os.Stat(scratch); err == nil {
+		t.Error("the second catalog is left over")
+	}
+	if err := os.Mkdir(scratch, 0o755); err != nil { // as a crash leaves it
+		t.Fatal(err)
+	}
+	w.close()
+	w.open()
+	if _, err := os.Stat(scratch); err == nil {
+		t.Error("what a crash left of the second catalog is not removed")
+	}
 	if w.s.seq != 4 {
 		t.Errorf("the last record has number %d", w.s.seq)
 	}

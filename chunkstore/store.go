@@ -84,6 +84,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 func (s *Store) openCatalog() error {
+	if err := os.RemoveAll(s.scratchDir()); err != nil {
+		return err
+	}
 	cat, fresh, err := index.OpenCatalog(s.cfg.IndexDir)
 	if err != nil {
 		return err
