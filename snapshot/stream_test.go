@@ -496,3 +496,13 @@ type oneChunk struct{ plain []byte }
 func (o oneChunk) Get(_ chunk.ID, _ chunk.Kind, _ int64, buf []byte) ([]byte, error) {
 	return append(buf[:0], o.plain...), nil
 }
+
+func TestTotalsOfSparseFilesDoNotOverflow(t *testing.T) {
+	var sum Totals
+	for range 3 {
+		sum.count(&Entry{Kind: disk.KindFile, Size: MaxSize})
+	}
+	if err := sum.validate(); err != nil || sum.Bytes != MaxSize || sum.Files != 3 {
+		t.Errorf("%+v: %v", sum, err)
+	}
+}

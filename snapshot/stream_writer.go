@@ -144,7 +144,7 @@ func (t *Totals) count(e *Entry) {
 	switch e.Kind {
 	case disk.KindFile:
 		t.Files++
-		t.Bytes = min(t.Bytes+e.Size, MaxSize) // sparse files may claim more than there is
+		t.Bytes += min(e.Size, MaxSize-t.Bytes) // sparse files may claim more than there is
 	case disk.KindDir:
 		t.Dirs++
 	default:

@@ -47,7 +47,7 @@ import (
 // Histories in all where WL_HISTORIES does not say how many. The race detector makes each take three times as long.
 const (
 	ciHistories   = 300
-	raceHistories = 30
+	raceHistories = 10
 	soakHistories = 5000
 	shards        = 2 // run side by side
 )
