@@ -95,6 +95,28 @@ func (s *site) joinedAnew() (receipt, heard uint64, err error) {
 	return receipt, heard, nil
 }
 
+// stranger tells whether a shipment that a snapshot of this number went with is one that home never closed, as far as it remembers.
+func (b *books) stranger(id courier.ShipmentID, number uint64) bool {
+	sh := b.fleet.byID(id)
+	return number > b.horizon.heard && (sh == nil || sh.open())
+}
+
+// forgotten is the highest snapshot number by which the newest receipt tells that home was rolled back; 0: it does not.
+func (b *books) forgotten() (found uint64) {
+	if b.receipt == nil {
+		return 0
+	}
+	for i := range b.receipt.Taken {
+		if t := &b.receipt.Taken[i]; b.stranger(t.Shipment, t.Number) {
+			found = max(found, t.Number)
+		}
+	}
+	if b.receipt.HighestSnapshot > max(b.horizon.heard, b.fleet.newestNumber()) && !b.fleet.torn {
+		found = max(found, b.receipt.HighestSnapshot)
+	}
+	return found
+}
+
 // noticeRollback looks for what only a later state of home can have made: a shipment of the receipt or the drive that this
 // home never closed, or a snapshot number above its own. Then home joins anew.
 func (r *run) noticeRollback() error {
@@ -103,64 +125,43 @@ func (r *run) noticeRollback() error {
 		return err
 	}
 	h := &r.books.horizon
-	found := uint64(0) // highest number that tells of it
+	found := r.books.forgotten()
+	known := r.books.basis().Receipt // by this home, or by the one that it does not remember
 	out := map[courier.ShipmentID]bool{}
-	stranger := func(id courier.ShipmentID, number uint64) bool {
-		sh := r.fleet.byID(id)
-		if number <= h.heard || sh != nil && !sh.open() {
-			return false
-		}
-		found = max(found, number)
-		return true
-	}
 	for i := range there {
 		out[there[i].ID] = true
 		if !there[i].Committed {
 			continue
 		}
 		c := there[i].Commits[0].Commit
-		if !stranger(there[i].ID, c.Snapshot.Number) {
+		if !r.books.stranger(there[i].ID, c.Snapshot.Number) {
 			continue
 		}
+		found, known = max(found, c.Snapshot.Number), max(known, c.Basis.Receipt)
 		for _, o := range c.Out {
 			out[o.Shipment] = out[o.Shipment] || !o.Lost
-		}
-	}
-	if rc := r.books.receipt; rc != nil {
-		for i := range rc.Taken {
-			stranger(rc.Taken[i].Shipment, rc.Taken[i].Number)
-		}
-		if rc.HighestSnapshot > max(h.heard, r.newestOwn()) && !r.fleet.torn {
-			found = max(found, rc.HighestSnapshot)
 		}
 	}
 	if found == 0 {
 		return nil
 	}
+	own := r.fleet.newestNumber()
 	r.rep.Warn("home was rolled back: snapshot %d was packed, and the newest that home remembers is %d. Chunks that it takes for held may be gone from the vault by now, so it counts on none until the vault's inventory has come; numbers go on above %d",
-		found, r.newestOwn(), found)
+		found, own, found)
 	if r.o.DryRun {
-		h.anew, h.heard = r.books.basis().Receipt+1, found
+		h.anew, h.heard = known+1, found
 		return nil
 	}
-	return r.startAnew(max(found, r.newestOwn()), out)
-}
-
-// newestOwn is the number of the newest snapshot that home remembers.
-func (r *run) newestOwn() uint64 {
-	if r.fleet.newest == nil {
-		return 0
-	}
-	return r.fleet.newest.Snapshot.Number
+	return r.startAnew(known, max(found, own), out)
 }
 
 // startAnew joins anew: first the word of it, durable, then the shipments of which nobody knows any more whether they are
-// still out, then the ledger. out are those that may be.
-func (r *run) startAnew(heard uint64, out map[courier.ShipmentID]bool) error {
-	known, lowest := uint64(0), ^uint64(0)
+// still out, then the ledger. known is the highest number of a receipt that home has read, as far as anything tells, and out are
+// the shipments that may be out.
+func (r *run) startAnew(known, heard uint64, out map[courier.ShipmentID]bool) error {
+	lowest := ^uint64(0)
 	taken := map[courier.ShipmentID]bool{}
 	if rc := r.books.receipt; rc != nil {
-		known = rc.Number
 		for i := range rc.Taken {
 			taken[rc.Taken[i].Shipment] = true
 			lowest = min(lowest, rc.Taken[i].Number)

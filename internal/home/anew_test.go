@@ -377,3 +377,45 @@ func copyInto(t *testing.T, to, from disk.FS) {
 	}
 	walk(".")
 }
+
+// TestARolledBackHomeBelievesNoReceiptThatTheForgottenOneHadRead: the drive has none of them, but a commit on it says up to which
+// that home had read; one of those comes later, from another drive.
+func TestARolledBackHomeBelievesNoReceiptThatTheForgottenOneHadRead(t *testing.T) {
+	w, v := calm(t)
+	first := w.drive
+	w.write("g", 40<<10, 300)
+	settleClock()
+	other := w.newDrive("B")
+	w.pack() // g is aboard B when the image is made
+	late := w.newDrive("C")
+	w.drive = first
+	w.rolledBack(v, func() {
+		v.nextReceipt()
+		v.take(other)
+		v.receipt(late) // it says that g has arrived
+		v.receipt(first)
+		w.pack()
+		v.take(first)
+	})
+	v.forget("g") // condemned later, and the home that was forgotten knew
+	dir := "waterlock/" + w.route.String() + "/receipts"
+	names, err := first.ReadDir(dir)
+	must(t, err)
+	for i := range names.Len() {
+		must(t, first.Remove(dir+"/"+names.At(i)))
+	}
+	w.asks(v)
+	w.drive = late
+	w.takeReceipt()
+	s := w.site()
+	f, err := s.loadFleet(report.Discard)
+	must(t, err)
+	b, err := s.openBooks(f, report.Discard)
+	must(t, err)
+	defer b.close(true)
+	held, _, err := b.ledger.Count()
+	must(t, err)
+	if held != 0 {
+		t.Errorf("%d chunks are held by a receipt that is older than what home had been told", held)
+	}
+}

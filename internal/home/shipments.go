@@ -238,6 +238,14 @@ func (f *fleet) onDrive(drive courier.DriveID) func(ord uint32) bool {
 	return func(ord uint32) bool { return counts[ord] }
 }
 
+// newestNumber is the number of the newest snapshot that home remembers; 0: none.
+func (f *fleet) newestNumber() uint64 {
+	if f.newest == nil {
+		return 0
+	}
+	return f.newest.Snapshot.Number
+}
+
 // unfinished tells whether a closed shipment's commit never was read back on its drive.
 func (f *fleet) unfinished() bool {
 	return slices.ContainsFunc(f.all, func(s *shipment) bool { return s.number != 0 && !s.aboard && !s.missing && !s.lost })
