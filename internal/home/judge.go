@@ -24,6 +24,7 @@ type judge struct {
 	listed map[snapshot.StreamRef]bool // stream chunks that a snapshot names of which the vault said that it arrived
 	newest *shipment                   // that carried that snapshot; nil: it is not known at home
 	last   listing                     // what is known of it
+	doubt  string                      // why nothing can be said to be held, in words; "": it can
 }
 
 // listing is how it stands with the stream chunk that names an entry.
@@ -46,6 +47,10 @@ type verdict struct {
 // newJudge looks at the snapshot of a number, which the last scan of a tree belongs to.
 func (b *books) newJudge(tree string, number uint64, rep report.Reporter) (*judge, error) {
 	j := &judge{b: b, live: b.fleet.live(0), listed: map[snapshot.StreamRef]bool{}, last: listing{first: -1}}
+	var err error
+	if j.doubt, err = b.doubt(); err != nil {
+		return nil, err
+	}
 	for _, sh := range b.fleet.all {
 		if number == 0 || sh.number == 0 || sh.unusable {
 			continue
@@ -78,6 +83,28 @@ func (b *books) newJudge(tree string, number uint64, rep report.Reporter) (*judg
 	return j, nil
 }
 
+// doubt says why home cannot tell what the vault has, in words; "" if it can. That costs carrying elsewhere; but what may be
+// deleted is told by nobody else.
+func (b *books) doubt() (string, error) {
+	names, err := b.site.localReceipts()
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	newest, _ := receiptNumber(names[len(names)-1])
+	h := &b.horizon
+	switch {
+	case b.receipt == nil || b.receipt.Number < newest:
+		return fmt.Sprintf("home's copy of receipt %d is damaged, and it may ask for this", newest), nil
+	case h.heard > 0 && h.told < h.anew:
+		return "home's memory was lost or rolled back: what the vault has is known when its inventory has come", nil
+	case b.forgotten() > 0:
+		return "home was rolled back: what the vault has is known when its inventory has come, which the next wl pack asks for", nil
+	case len(b.receipt.Wants) >= courier.MaxWants:
+		return "the vault asks for more than one receipt can name, and so perhaps for this", nil
+	}
+	return "", nil
+}
+
 // lacksLists tells whether the vault asks for stream chunks: then it may have found out since that one is damaged.
 func (b *books) lacksLists() bool {
 	return slices.ContainsFunc(b.receipt.Wants, func(w courier.Want) bool { return w.Kind == chunk.Stream })
@@ -102,6 +129,9 @@ func (j *judge) of(n *snapshot.Node, prev *snapshot.ScanEntry) (verdict, error) 
 	v, err := j.content(&prev.Entry)
 	if err != nil || v.standing != IsHeld {
 		return v, err
+	}
+	if j.doubt != "" {
+		return verdict{standing: IsPending, why: j.doubt}, nil
 	}
 	return j.list(prev, v)
 }

@@ -105,11 +105,7 @@ func (s *site) where(ctx context.Context, paths []string, rep report.Reporter) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close(err == nil)) }()
-	newest := uint64(0)
-	if f.newest != nil {
-		newest = f.newest.Snapshot.Number
-	}
-	scans, err := s.lastScans(newest)
+	scans, err := s.lastScans(f.newestNumber())
 	if err != nil {
 		return nil, err
 	}

@@ -388,3 +388,72 @@ func TestWhatIsExcludedMayNotBeDeleted(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// TestARolledBackHomeSaysOfNothingThatItMayBeDeleted holds from the moment on at which a receipt tells of it, however that came,
+// until the vault's inventory is there: what this home was told by receipts that it does not remember may be deleted there by now.
+func TestARolledBackHomeSaysOfNothingThatItMayBeDeleted(t *testing.T) {
+	w, v := calm(t)
+	w.rolledBack(v, func() {})
+	lost := v.forget("f3") // condemned and pruned, as far as the home that was forgotten knew
+	if _, err := w.importAlone(v.nextReceipt()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"f1", "f3"} {
+		if s := w.standing(f); s != IsPending {
+			t.Errorf("%s: %s", f, s)
+		}
+	}
+	w.asks(v)
+	if s := w.standing("f3"); s != IsPending {
+		t.Error(s)
+	}
+	v.inventory = true
+	v.receipt(w.drive)
+	v.inventory = false
+	w.carriesExactly(v, lost)
+	if s := w.standing("f3"); s != IsHeld {
+		t.Error("in the end:", s)
+	}
+}
+
+// TestADamagedReceiptSaysOfNothingThatItMayBeDeleted: the newest receipt at home can be read no more, so what it asked for is not
+// known, and the one before says that it is held.
+func TestADamagedReceiptSaysOfNothingThatItMayBeDeleted(t *testing.T) {
+	w, v := settled(t)
+	v.wants = []courier.Want{{ID: v.entries(v.newest, "docs")["d/f0"].Content[0].ID, Kind: chunk.Data}}
+	v.receipt(w.drive)
+	w.takeReceipt()
+	if s := w.standing("d/f0"); s != IsPending {
+		t.Fatal(s)
+	}
+	names, err := w.site().localReceipts()
+	must(t, err)
+	newest := dirReceipts + "/" + names[len(names)-1]
+	must(t, w.state.Remove(newest))
+	must(t, disk.Put(w.state, newest, []byte("rot")))
+	must(t, os.RemoveAll(w.index))
+	if s := w.standing("d/f0"); s != IsPending {
+		t.Error(s)
+	}
+}
+
+// TestAVaultThatWantsMoreThanItCanSay: a vault that lost a disk may want more than one receipt names, and the rest of it is not
+// held either.
+func TestAVaultThatWantsMoreThanItCanSay(t *testing.T) {
+	w, _ := settled(t)
+	s := w.site()
+	f, err := s.loadFleet(report.Discard)
+	must(t, err)
+	b, err := s.openBooks(f, report.Discard)
+	must(t, err)
+	defer b.close(true)
+	for _, c := range []struct {
+		wants int
+		doubt bool
+	}{{courier.MaxWants - 1, false}, {courier.MaxWants, true}} {
+		b.receipt.Wants = make([]courier.Want, c.wants)
+		if why, err := b.doubt(); err != nil || (why != "") != c.doubt {
+			t.Errorf("%d wants: %q, %v", c.wants, why, err)
+		}
+	}
+}
