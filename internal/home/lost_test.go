@@ -418,3 +418,32 @@ func TestAgainDoesNotCountOnOtherDrives(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 }
+
+// TestWhatALostDriveCarriedComesWithEachDriveThatHasRoom: where the next one has no room for all of it, the one after that takes the
+// rest, although nothing became unknown in between.
+func TestWhatALostDriveCarriedComesWithEachDriveThatHasRoom(t *testing.T) {
+	w := newWorld(t)
+	for i := range 6 {
+		w.write(fmt.Sprintf("f%d", i), 200<<10, uint64(i))
+	}
+	settleClock()
+	w.pack()
+	w.lose("A")
+	v := w.newVault()
+	for i, label := range []string{"B", "C", "D"} {
+		w.drive = w.newDrive(label)
+		w.opts.Limit = 300 << 10
+		if label == "D" {
+			w.opts.Limit = 0
+			if p := w.plan(PlanOptions{Capacity: 1 << 40}); p.ToCarry == 0 || p.ToCarry > 6*200<<10 || p.ToReadFiles == 0 {
+				t.Errorf("planned: %+v", p)
+			}
+		}
+		res := w.pack()
+		if res.ChunksNew == 0 || (res.Pending != 0) != (label != "D") || (res.Why != "") != (label != "D") {
+			t.Errorf("%d: %+v", i, res)
+		}
+		v.take(w.drive)
+	}
+	v.equals()
+}

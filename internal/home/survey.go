@@ -252,6 +252,10 @@ func (s *survey) count(n *snapshot.Node, prev *snapshot.ScanEntry, hinted, rehas
 		if rehash && n.Entry.Kind == disk.KindFile {
 			s.toReadFiles++
 			s.toRead += n.Entry.Size
+		} else if n.Entry.Kind == disk.KindFile && prev.Entry.Pending && !hinted { // what it lacks is read at its places
+			s.toReadFiles++
+			s.toRead += toCarry(n, prev)
+			return true
 		}
 		return false
 	}
