@@ -1,6 +1,7 @@
 package home
 
 import (
+	"slices"
 	"testing"
 
 	"waterlock/internal/courier"
@@ -112,4 +113,30 @@ func TestWhatTheVaultHasNotClearedIsNotForgotten(t *testing.T) {
 		w.packed(v)
 		wantTombs(t, v, "logs kept")
 	})
+}
+
+// TestWhatTheVaultHasClearedSaysNothingOfATreeThatWasNotInIt: a tree was left out for a while. The vault has done nothing in its
+// mirror meanwhile, so what was undecided there still is.
+func TestWhatTheVaultHasClearedSaysNothingOfATreeThatWasNotInIt(t *testing.T) {
+	w := newWorld(t, "docs", "films")
+	w.cfg.Guard.MaxVanished = 100
+	for _, name := range []string{"d/a", "e", "stays/0", "stays/1"} {
+		w.write(name, 3000, uint64(len(name)))
+	}
+	settleClock()
+	v := w.newVault()
+	w.packed(v)
+	w.remove("d", "e")
+	w.packed(v)
+	wantTombs(t, v, "d undecided", "e undecided")
+	both := slices.Clone(w.cfg.Trees)
+	w.cfg.Trees = both[1:]
+	w.packed(v)
+	w.cfg.Trees = both
+	v.says(3) // of films alone
+	w.packed(v)
+	wantTombs(t, v, "d undecided", "e undecided")
+	v.says(4)
+	w.packed(v)
+	wantTombs(t, v)
 }

@@ -96,7 +96,7 @@ func (r *run) fate(t *treeState, e *snapshot.ScanEntry, excluded bool) fate {
 		return fate{gone: stays, excluded: excluded}
 	case t.decider.propagate.Covers(path, dir) != nil:
 		return fate{gone: snapshot.Confirmed, excluded: excluded}
-	case e.Entry.Gone == snapshot.Undecided && e.Since != 0 && e.Since <= r.cleared:
+	case e.Entry.Gone == snapshot.Undecided && e.Since != 0 && e.Since <= t.cleared:
 		return fate{gone: snapshot.Confirmed, cleared: true}
 	case was.Stays() && t.decider.reconsider.Covers(path, dir) == nil:
 		return fate{gone: was, excluded: excluded}

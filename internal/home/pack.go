@@ -61,7 +61,6 @@ type run struct {
 	deadline time.Time
 	trusted  bool // every closed shipment's commit is known to be on its drive
 	numbers  uint64
-	cleared  uint64 // what was undecided in the snapshot of this number, or earlier, the vault has taken out of its mirror
 
 	live     func(ord uint32) bool // whether a shipment counts
 	here     func(ord uint32) bool // whether it counts for what has to be carried
@@ -232,7 +231,7 @@ func (r *run) loadTrees() error {
 	if r.fleet.newest != nil {
 		newest = r.fleet.newest.Snapshot.Number
 	}
-	r.cleared = r.books.cleared()
+	cleared := r.books.cleared()
 	all, err := r.site.lastScans(^uint64(0))
 	if err != nil {
 		return err
@@ -260,6 +259,11 @@ func (r *run) loadTrees() error {
 		if r.fleet.newest != nil {
 			if rec, ok := r.fleet.newest.Snapshot.Tree(tree.Name); ok {
 				t.lastRecord = rec
+			}
+		}
+		if cleared != nil {
+			if _, has := cleared.Tree(tree.Name); has {
+				t.cleared = cleared.Number
 			}
 		}
 		if scanNumber(t.lastScan) > newest {

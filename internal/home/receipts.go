@@ -15,6 +15,7 @@ import (
 	"waterlock/internal/disk"
 	"waterlock/internal/report"
 	"waterlock/internal/wire"
+	"waterlock/snapshot"
 )
 
 const (
@@ -124,18 +125,25 @@ func (b *books) newer(r *courier.Receipt) bool {
 	return r.Route == b.site.route && (b.receipt == nil || r.Number > b.receipt.Number)
 }
 
-// cleared is the newest snapshot of which the vault says that its mirror has followed every deletion; 0 where there is none, or
-// where that is not sure to be the snapshot that home knows by this number: one that was taken before home was rolled back.
-func (b *books) cleared() uint64 {
+// cleared is the newest snapshot of which the vault says that its mirror has followed every deletion; nil where there is none, or
+// where that is not sure to be the snapshot that home knows by this number: one that was taken before home was rolled back. It says
+// nothing of trees that are not in it.
+func (b *books) cleared() *snapshot.Record {
 	if b.receipt == nil || b.receipt.Cleared == 0 {
-		return 0
+		return nil
 	}
 	for _, sh := range b.fleet.all {
-		if sh.number == b.receipt.Cleared && b.acks[sh.id] != nil {
-			return sh.number
+		if sh.number != b.receipt.Cleared || b.acks[sh.id] == nil {
+			continue
 		}
+		commit, err := b.site.readCommit(sh)
+		if err != nil {
+			b.rep.Verbose("%v", err)
+			return nil
+		}
+		return &commit.Snapshot
 	}
-	return 0
+	return nil
 }
 
 // take believes a receipt that is newer, however it came. The order is

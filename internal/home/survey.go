@@ -15,6 +15,7 @@ type treeState struct {
 	Tree
 	lastScan   string               // file of the last scan; "" = none
 	lastRecord *snapshot.TreeRecord // of the newest snapshot; nil = none
+	cleared    uint64               // what was undecided in the snapshot of this number, or earlier, the vault has taken out of its mirror
 	unsure     bool                 // the last scan may be of a snapshot that was not committed
 	excluder   *excluder
 	decider    *decider
