@@ -140,3 +140,23 @@ func TestWhatTheVaultHasClearedSaysNothingOfATreeThatWasNotInIt(t *testing.T) {
 	w.packed(v)
 	wantTombs(t, v)
 }
+
+// TestANumberThatWasGivenTwiceClearsNothing: home was rolled back and did not notice at first, so that there are two snapshots of one
+// number. In the one that home does not remember, the file was back, and so it is in the vault's mirror, which has followed that one.
+func TestANumberThatWasGivenTwiceClearsNothing(t *testing.T) {
+	w, v := clearedWorld(t)
+	first := w.drive
+	w.rolledBack(v, func() {
+		w.write("e", 3000, 105)
+		settleClock()
+	})
+	w.remove("e")
+	w.drive = w.newDrive("X") // it has no word of what is forgotten
+	if res := w.packed(v); res.Snapshot != 3 {
+		t.Fatalf("%+v", res)
+	}
+	w.drive = first
+	v.says(3)
+	w.packed(v)
+	wantTombs(t, v, "d undecided", "e undecided", "logs kept")
+}

@@ -55,7 +55,8 @@ func (b *books) newJudge(tree string, number uint64, rep report.Reporter) (*judg
 		if number == 0 || sh.number == 0 || sh.unusable {
 			continue
 		}
-		arrived := b.receipt != nil && sh.number == b.receipt.NewestArrived && b.acks[sh.id] != nil
+		// A number that another home may have given, too, may be that of another snapshot.
+		arrived := b.receipt != nil && sh.number == b.receipt.NewestArrived && sh.number > b.horizon.heard && b.acks[sh.id] != nil
 		if sh.number != number && !arrived {
 			continue
 		}

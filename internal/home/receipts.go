@@ -126,14 +126,14 @@ func (b *books) newer(r *courier.Receipt) bool {
 }
 
 // cleared is the newest snapshot of which the vault says that its mirror has followed every deletion; nil where there is none, or
-// where that is not sure to be the snapshot that home knows by this number: one that was taken before home was rolled back. It says
-// nothing of trees that are not in it.
+// where that is not sure to be the snapshot that home knows by this number, which may have been given twice. It says nothing of
+// trees that are not in it.
 func (b *books) cleared() *snapshot.Record {
 	if b.receipt == nil || b.receipt.Cleared == 0 {
 		return nil
 	}
 	for _, sh := range b.fleet.all {
-		if sh.number != b.receipt.Cleared || b.acks[sh.id] == nil {
+		if sh.number != b.receipt.Cleared || sh.number <= b.horizon.heard || b.acks[sh.id] == nil {
 			continue
 		}
 		commit, err := b.site.readCommit(sh)

@@ -457,3 +457,28 @@ func TestAVaultThatWantsMoreThanItCanSay(t *testing.T) {
 		}
 	}
 }
+
+// TestANumberThatWasGivenTwiceIsNotTheNewest: that a snapshot of that number has arrived may be said of the other one.
+func TestANumberThatWasGivenTwiceIsNotTheNewest(t *testing.T) {
+	w, v := settled(t)
+	w.write("d/f2", 31_000, 99)
+	settleClock()
+	w.newDrive("out")
+	newest := w.pack().Snapshot
+	for _, c := range []struct {
+		heard uint64
+		want  Standing
+	}{{v.newest.Number - 1, IsHeld}, {newest - 1, IsAboard}} {
+		s := w.site()
+		must(t, s.joinAnew(v.number, c.heard))
+		v.inventory = true
+		data := v.nextReceipt()
+		r, err := courier.DecodeReceipt(data)
+		must(t, err)
+		must(t, disk.Put(w.state, inventoryFile(r), v.list))
+		must(t, s.keepReceipt(dirReceipts+"/"+courier.ReceiptName(r.Number, data), data))
+		if s := w.standing("d/f1"); s != c.want {
+			t.Errorf("numbers up to %d: %s, want %s", c.heard, s, c.want)
+		}
+	}
+}
