@@ -321,6 +321,9 @@ func (p *pass) same(n *snapshot.Node, from *snapshot.ScanEntry) error {
 // again is a further link to an inode that this pass has read.
 func (p *pass) again(n *snapshot.Node, prev *snapshot.ScanEntry, w *fileWork) error {
 	p.fill(n, prev)
+	if w.fresh {
+		n.Local.CTime = disk.Time{} // as its first name
+	}
 	return p.pipe.send(&job{kind: jobFinish, file: w, like: w, entry: p.entry(n)})
 }
 

@@ -140,6 +140,7 @@ type job struct {
 type fileWork struct {
 	size         int64
 	mtime, ctime disk.Time
+	fresh        bool        // it changed so shortly before that it is read again next time
 	cut          atomic.Bool // the drive has no room for the rest: stop reading
 
 	content  []snapshot.Extent

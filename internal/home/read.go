@@ -70,7 +70,7 @@ func (p *pass) read(n *snapshot.Node, prev *snapshot.ScanEntry) error {
 		// A ctime ahead of the clock is no fresh change: the clock was put right since.
 		ctime := after.CTime.Time()
 		fresh := start.Sub(ctime) < freshChange && ctime.Sub(p.r.site.now()) < freshChange
-		if !steady || fresh {
+		if w.fresh = fresh; !steady || fresh {
 			n.Local.CTime = disk.Time{} // read it again next time
 		}
 		p.r.res.FilesRead++
