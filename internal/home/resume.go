@@ -206,13 +206,25 @@ func (r *run) resume() error {
 		if err != nil {
 			return err
 		}
+		// Where it is not there any more, it may have been committed, have arrived and been cleared, by a home that this one does
+		// not remember.
+		_, err = r.drive.FS().Stat(courier.ShipmentDir(r.site.route, sh.id))
+		removed := errors.Is(err, fs.ErrNotExist)
 		switch {
-		case !left:
+		case err != nil && !removed:
+			return err
+		case !left && !removed:
 			r.sh = sh // the newest
-		case !r.o.DryRun:
-			if err := r.leaveAlone(sh); err != nil {
-				return err
-			}
+			continue
+		case r.o.DryRun:
+			continue
+		case left:
+			r.rep.Warn("shipment %s was committed once, which home does not know: home was rolled back; another shipment is opened", sh.id.Short())
+		case len(sh.packs) > 0:
+			r.rep.Warn("shipment %s that was begun on drive %s is no longer there: another is opened", sh.id.Short(), r.driveName())
+		}
+		if err := r.leaveAlone(sh); err != nil {
+			return err
 		}
 	}
 	if r.sh == nil || r.o.DryRun {
@@ -289,10 +301,9 @@ func (r *run) leftHome(sh *shipment) (bool, error) {
 	return false, nil
 }
 
-// leaveAlone never again touches an open shipment that was committed once: the vault goes by that commit and would not
+// leaveAlone never again touches an open shipment that was, or may have been, committed once: the vault goes by that commit and would not
 // look at another. What home believes to be in it is carried again.
 func (r *run) leaveAlone(sh *shipment) error {
-	r.rep.Warn("shipment %s was committed once, which home does not know: home was rolled back; another shipment is opened", sh.id.Short())
 	if err := r.site.mark(sh, fileMissing); err != nil {
 		return err
 	}

@@ -117,3 +117,21 @@ func TestAShipmentThatArrivedIsNotContinued(t *testing.T) {
 		must(t, b.close(true))
 	}
 }
+
+// The same where the vault does not speak of that shipment any more, since the home that is forgotten had read that it arrived.
+func TestAShipmentThatArrivedLongAgoIsNotContinued(t *testing.T) {
+	w, first := openAndCommitted(t)
+	w.opts.WithoutInventory = true
+	v := w.newVault()
+	v.take(w.drive)
+	d, err := courier.OpenFS(keepOpen{w.drive}, "")
+	must(t, err)
+	must(t, d.RemoveShipment(w.route, v.taken[0].Shipment))
+	v.taken = nil // the floor has risen
+	v.receipt(w.drive)
+	must(t, os.RemoveAll(w.index))
+	res := w.pack()
+	if res.Resumed || res.Shipment == first.Shipment || res.Snapshot <= first.Snapshot {
+		t.Errorf("the first %+v, then %+v", first, res)
+	}
+}
