@@ -147,7 +147,8 @@ var restatedRows = 1024 // tests write more records
 
 const (
 	restatedBytes  = 8 << 20
-	restatedChunks = 16384 // of one row
+	restatedWhole  = 160 << 20 // of one container, some 4 TB; a larger one takes several records
+	restatedChunks = 16384     // of one row
 )
 
 func (w *restater) compare() error {
@@ -164,7 +165,7 @@ func (w *restater) compare() error {
 		if err != nil || ok && told == id {
 			return err
 		}
-		return w.add(restated{kind: rowGroup, tree: tree, group: group, id: id}, int64(len(tree))+24)
+		return w.add(int64(len(tree))+24, restated{kind: rowGroup, tree: tree, group: group, id: id})
 	})
 }
 
@@ -176,7 +177,7 @@ func (w *restater) containers() error {
 		if err != nil || ok {
 			return err
 		}
-		return w.add(restated{kind: rowNone, id: c.ID}, 8)
+		return w.add(8, restated{kind: rowNone, id: c.ID})
 	})
 	if err != nil {
 		return err
@@ -209,18 +210,25 @@ func plainRow(c index.Container) index.Container {
 	return c
 }
 
+// container restates a container with all of its chunks, in one record: should
+// that be the last one before a crash, no container is told of as having fewer
+// chunks than it has.
 func (w *restater) container(c index.Container) error {
-	if err := w.add(restated{kind: rowContainer, id: c.ID, cont: plainRow(c)}, int64(len(c.Tree)+len(c.Name))+80); err != nil {
-		return err
-	}
+	rows := []restated{{kind: rowContainer, id: c.ID, cont: plainRow(c)}}
+	size := int64(len(c.Tree)+len(c.Name)) + 80
 	x := restated{kind: rowChunks, id: c.ID}
 	var end int64
 	flush := func() error {
 		if len(x.chunks) == 0 {
 			return nil
 		}
-		err := w.add(x, int64(len(x.chunks))*40)
+		rows, size = append(rows, x), size+int64(len(x.chunks))*40
 		x.chunks = nil
+		if size < restatedWhole {
+			return nil
+		}
+		err := w.add(size, rows...)
+		rows, size = nil, 0
 		return err
 	}
 	err := w.s.cat.ContainerChunks(c.ID, func(off int64, id chunk.ID, n uint32) error {
@@ -233,7 +241,10 @@ func (w *restater) container(c index.Container) error {
 		end = off + int64(n)
 		return nil
 	})
-	return errors.Join(err, flush())
+	if err = errors.Join(err, flush()); err != nil || len(rows) == 0 {
+		return err
+	}
+	return w.add(size, rows...)
 }
 
 // sameChunks reports whether the chunks of a growing file are those told of.
@@ -278,7 +289,7 @@ func (w *restater) paths(tree string) error {
 		if ok && told == row {
 			continue
 		}
-		if err := w.add(restated{kind: rowPath, tree: tree, path: p, row: row}, int64(len(tree)+len(p))+120); err != nil {
+		if err := w.add(int64(len(tree)+len(p))+120, restated{kind: rowPath, tree: tree, path: p, row: row}); err != nil {
 			return err
 		}
 	}
@@ -297,17 +308,23 @@ func (w *restater) paths(tree string) error {
 		} else if ok {
 			continue
 		}
-		if err := w.add(restated{kind: rowNoPath, tree: tree, path: p}, int64(len(tree)+len(p))+8); err != nil {
+		if err := w.add(int64(len(tree)+len(p))+8, restated{kind: rowNoPath, tree: tree, path: p}); err != nil {
 			return err
 		}
 	}
 }
 
-// add writes a row into the record that is being made.
-func (w *restater) add(x restated, size int64) error {
-	w.rec.rows = append(w.rec.rows, x)
+// add writes rows, about so many bytes, into the record that is being made: all
+// of them into one.
+func (w *restater) add(size int64, rows ...restated) error {
+	if n := len(w.rec.rows); n > 0 && (n+len(rows) > restatedRows || w.size+size > restatedBytes) {
+		if err := w.put(); err != nil {
+			return err
+		}
+	}
+	w.rec.rows = append(w.rec.rows, rows...)
 	w.size += size
-	w.rows++
+	w.rows += int64(len(rows))
 	if len(w.rec.rows) < restatedRows && w.size < restatedBytes {
 		return nil
 	}

@@ -213,6 +213,53 @@ func TestCrashAtEveryStepOfRestating(t *testing.T) {
 	})
 }
 
+// A container and its chunks are told by one record, so that a crash behind any record leaves none with fewer chunks.
+func TestARestatedContainerIsInOneRecord(t *testing.T) {
+	defer func(n int) { restatedRows = n }(restatedRows)
+	restatedRows = 1
+	w := storyWorld(t, disktest.NewMem()).open()
+	last := storied(w)
+	before := w.rows()
+	for seq := uint64(1); seq <= last; seq++ {
+		rot(t, w.fs, recordName(seq, recordExt), 90)
+	}
+	if res, err := w.s.Restate(t.Context()); err != nil || res.Records != int64(last) || w.s.seq < last+10 {
+		t.Fatalf("%+v, %d records: %v", res, w.s.seq, err)
+	}
+	chunks := 0
+	for seq := last + 1; seq <= w.s.seq; seq++ {
+		rec, _, err := w.s.readRecord(seq, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var of index.ContainerID
+		for _, x := range rec.rows {
+			switch {
+			case x.kind == rowContainer:
+				of = x.id
+			case x.kind == rowChunks && x.id != of:
+				t.Errorf("record %d has chunks of container %d, which another begins", seq, x.id)
+			case x.kind == rowChunks:
+				chunks++
+			}
+		}
+	}
+	if chunks < 5 {
+		t.Errorf("%d rows of chunks", chunks)
+	}
+	w.rebuild(before)
+}
+
+// The groups of adopted inodes have a tree's name with something before it, also where that is as long as can be.
+func TestARestatedGroupOfALongTree(t *testing.T) {
+	rec := &record{restates: true, seq: 7, next: 30, rows: []restated{
+		{kind: rowGroup, tree: adoptedGroups(strings.Repeat("x", maxTree)), group: 4, id: 3},
+	}}
+	if got, err := decodeRecord(rec.encode()); err != nil || !reflect.DeepEqual(got, rec) {
+		t.Fatal(got, err)
+	}
+}
+
 // A record of restated rows has one encoding, and no byte of it may change.
 func TestRestatedRowsRoundTrip(t *testing.T) {
 	rec := allRows()

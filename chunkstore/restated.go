@@ -39,6 +39,9 @@ type restated struct {
 
 const minRestated = 2
 
+// maxGroupTree bounds the tree of rowGroup: adoptedGroups puts more before it.
+const maxGroupTree = maxTree + 32
+
 func (x *restated) encode(w *wire.Writer) {
 	w.Byte(byte(x.kind))
 	switch x.kind {
@@ -99,7 +102,7 @@ func decodeRestated(r *wire.Reader) (x restated) {
 	case rowNone:
 		x.id = index.ContainerID(r.Uvarint())
 	case rowGroup:
-		x.tree, x.group, x.id = r.String(maxTree), r.Uvarint(), index.ContainerID(r.Uvarint())
+		x.tree, x.group, x.id = r.String(maxGroupTree), r.Uvarint(), index.ContainerID(r.Uvarint())
 	}
 	if r.Err() != nil {
 		return x
