@@ -45,9 +45,11 @@ func (s *Store) LetGo(ctx context.Context, ids []index.ContainerID, needed func(
 }
 
 // Deleted drops the rows of containers in foreign/ whose files a person has
-// deleted, after LetGo: nothing of them is wanted.
+// deleted, after LetGo. A chunk that has no place left becomes a want like one
+// that was lost otherwise: nothing here needs it, but home may count on it, and
+// must hear of it.
 func (s *Store) Deleted(ctx context.Context) error {
-	ch := &changes{s: s}
+	var gone []index.ContainerID
 	err := s.cat.Containers(func(c index.Container) error {
 		if err := ctx.Err(); err != nil || c.Kind != index.Foreign {
 			return err
@@ -56,12 +58,14 @@ func (s *Store) Deleted(ctx context.Context) error {
 		if err != nil {
 			return nil // a tree without a volume: leave it
 		}
-		if _, found, err := stat(f, name); err != nil || found {
-			return err
+		_, found, err := stat(f, name)
+		if err == nil && !found {
+			gone = append(gone, c.ID)
 		}
-		s.handles.forget(c.ID)
-		ch.batch().DropContainer(c.ID)
-		return ch.flush(1000)
+		return err
 	})
-	return errors.Join(err, ch.flush(1))
+	for i := 0; err == nil && i < len(gone); i++ {
+		_, err = s.lose(gone[i])
+	}
+	return err
 }

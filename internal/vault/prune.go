@@ -305,6 +305,10 @@ func (p *pruning) mark(ctx context.Context, named *idSet) (known bool, err error
 		if p.o.DryRun {
 			return false, nil
 		}
+		// What was found to be unreadable just now is named: it is wanted, and not one of those that nobody needs.
+		if p.arrivals, err = p.v.checkArrivals(ctx, nil); err != nil {
+			return false, err
+		}
 		return false, p.tell(ctx, newCondemned(p.newest).list)
 	}
 	return true, named.finish()
@@ -360,7 +364,8 @@ func (p *pruning) tell(ctx context.Context, list []courier.Condemned) error {
 	if err != nil {
 		return err
 	}
-	if p.newest, err = p.v.amend(ctx, p.newest, p.number, wants, withLost(list, lost, p.number), p.arrivals); err != nil {
+	list, lost = withLost(list, lost, p.number)
+	if p.newest, err = p.v.amend(ctx, p.newest, p.number, wants, list, p.arrivals); err != nil {
 		return err
 	}
 	p.result.Receipt = p.newest.Number

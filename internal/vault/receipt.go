@@ -89,7 +89,7 @@ func (u *unpacking) writeReceipt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	condemned = withLost(condemned, lost, u.own.number)
+	condemned, lost = withLost(condemned, lost, u.own.number)
 	r := &courier.Receipt{
 		Route:         u.v.id,
 		VaultName:     u.v.Name,

@@ -99,7 +99,8 @@ func (v *vault) rememberWants(ctx context.Context, wants []courier.Want, a *arri
 	if err != nil {
 		return err
 	}
-	if _, err := v.amend(ctx, newest, highest+1, wants, withLost(newCondemned(newest).list, lost, highest+1), a); err != nil {
+	list, lost := withLost(newCondemned(newest).list, lost, highest+1)
+	if _, err := v.amend(ctx, newest, highest+1, wants, list, a); err != nil {
 		return err
 	}
 	return v.dropWants(lost)

@@ -47,15 +47,20 @@ func (v *vault) lostUnnamed() (list []chunk.ID, err error) {
 	return list, err
 }
 
-// withLost adds chunks that were lost to what a receipt of that number condemns, in the order of IDs, as far as it has room.
-func withLost(list []courier.Condemned, lost []chunk.ID, number uint64) []courier.Condemned {
+// withLost adds chunks that were lost to what a receipt of that number condemns, as far as it has room. told are those that
+// home hears of by it: the others are told with a later one.
+func withLost(list []courier.Condemned, lost []chunk.ID, number uint64) (all []courier.Condemned, told []chunk.ID) {
 	have := condemned{list: slices.Clone(list)}
 	for _, id := range lost {
-		if _, listed := have.find(id); !listed && len(list) < courier.MaxCondemned {
+		if _, listed := have.find(id); !listed {
+			if len(list) >= courier.MaxCondemned {
+				continue
+			}
 			list = append(list, courier.Condemned{ID: id, Since: number})
 		}
+		told = append(told, id)
 	}
-	return list
+	return list, told
 }
 
 // dropWants forgets that these chunks are wanted.

@@ -1,0 +1,99 @@
+package vault
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"waterlock/internal/chunk"
+	"waterlock/internal/courier"
+)
+
+// A list of files that a prune finds damaged is asked for, and its snapshot does not count as arrived: it is not taken for a chunk that
+// nobody needs.
+func TestAListOfFilesThatAPruneFindsDamagedIsWanted(t *testing.T) {
+	t.Parallel()
+	w, drive, _, _ := pruned(t)
+	w.clean(drive, DeletionsApply)
+	for _, p := range glob(t, filepath.Join(w.vault, ".wl/packs/*/*.meta")) {
+		b, err := os.ReadFile(p)
+		must(t, err)
+		for off := 100; off < len(b)-200; off += 50 {
+			flip(t, p, int64(off))
+		}
+	}
+	w.home.importReceipt(drive)
+	r := w.prune(PruneOptions{})
+	t.Logf("%+v", r)
+	if len(r.Unread) == 0 {
+		t.Fatalf("%+v", r)
+	}
+	w.look(func(v *vault) {
+		newest, _, err := newestReceipt(v.root, v.id, v.rep)
+		must(t, err)
+		wants := map[chunk.ID]bool{}
+		for _, x := range newest.Wants {
+			wants[x.ID] = true
+		}
+		for _, x := range newest.Condemned {
+			t.Logf("condemned %v", x.ID)
+		}
+		for _, k := range v.commits.known {
+			commit, err := v.commits.load(k)
+			must(t, err)
+			for _, tree := range commit.Snapshot.Trees {
+				for _, ref := range tree.Chunks {
+					has, err := v.store.Has(ref.ID)
+					must(t, err)
+					if !has && !wants[ref.ID] {
+						t.Errorf("stream chunk %v of snapshot %d is neither here nor wanted", ref.ID, k.number)
+					}
+				}
+			}
+		}
+		if len(wants) == 0 {
+			t.Error("nothing is wanted")
+		}
+	})
+}
+
+// What only a file in foreign/ had, and no snapshot names, home may count on: it is condemned when the file is deleted.
+func TestHomeHearsOfForeignFilesThatWereAdoptedAndAreDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	noise(t, filepath.Join(w.src, "film"), 200<<10, 1)
+	dir := w.old()
+	drive := newTestDrive(t)
+	noise(t, filepath.Join(w.src, "film"), 100<<10, 2)
+	w.home.pack(drive, nothing)
+	w.join(drive)
+	w.adopt(dir)
+	w.unpack(drive, DeletionsAsk)
+	for _, id := range w.inventory(drive) {
+		w.home.held[id] = true
+	}
+	w.trip(drive) // the old film gives way
+	if list := w.missing(); len(list) > 0 {
+		t.Fatal(list)
+	}
+	if r, _ := w.foreign(ForeignOptions{Remove: true, Yes: true}); r.Removed != 1 || r.Failed != 0 {
+		t.Fatalf("%+v", r)
+	}
+	w.trip(drive)
+	if list := w.missing(); len(list) > 0 {
+		t.Errorf("home counts on %d chunks that are gone", len(list))
+	}
+}
+
+// What a receipt has no room for is told by a later one, and not forgotten.
+func TestLostChunksBeyondAReceiptAreToldLater(t *testing.T) {
+	t.Parallel()
+	list := make([]courier.Condemned, courier.MaxCondemned-1)
+	for i := range list {
+		list[i].ID = chunk.ID{0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i), 1}
+	}
+	all, told := withLost(list, []chunk.ID{list[7].ID, {1}, {2}, {3}}, 9)
+	if len(all) != courier.MaxCondemned || len(told) != 2 || told[1] != (chunk.ID{1}) {
+		t.Errorf("%d condemned, told %v", len(all), told)
+	}
+}
