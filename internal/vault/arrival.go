@@ -60,6 +60,15 @@ func (v *vault) checkArrivals(ctx context.Context, lost func(chunk.ID) bool) (*a
 	if err := check.flush(); err != nil {
 		return nil, err
 	}
+	lacks := map[uint64]bool{} // numbers; home means one snapshot by each, and this cannot tell which
+	for _, k := range v.commits.known {
+		lacks[k.number] = lacks[k.number] || !all.by[k.file].arrived
+	}
+	for number, lacks := range lacks {
+		if !lacks {
+			all.newest = max(all.newest, number)
+		}
+	}
 	return all, nil
 }
 
@@ -84,10 +93,13 @@ func (c *arrivalCheck) flush() error {
 }
 
 func (c *arrivalCheck) snapshot(ctx context.Context, k knownSnapshot) error {
+	// What is noted is noted of a number: where two snapshots have it (home was set back), each is looked at each time.
+	shared := c.v.commits.shared(k.number)
 	arrived, err := c.v.cat.Arrived(k.number)
 	if err != nil {
 		return err
 	}
+	arrived = arrived && !shared
 	var a arrival
 	if !arrived {
 		commit, err := c.v.commits.load(k)
@@ -104,17 +116,13 @@ func (c *arrivalCheck) snapshot(ctx context.Context, k knownSnapshot) error {
 				}
 			}
 		}
-		// A number that two snapshots share (home was set back) is looked at each time.
-		if a.lacking == 0 && !c.v.commits.shared(k.number) {
+		if a.lacking == 0 && !shared {
 			c.rows.PutArrived(k.number)
 			c.n++
 		}
 	}
 	a.arrived = a.lacking == 0
 	c.all.by[k.file] = a
-	if a.arrived {
-		c.all.newest = max(c.all.newest, k.number)
-	}
 	return c.flush()
 }
 

@@ -185,12 +185,14 @@ func (c *commits) newest() (knownSnapshot, bool) {
 	return c.known[len(c.known)-1], true
 }
 
-// shared tells whether two snapshots have that number.
+// shared tells whether two snapshots had that number, whatever became of them.
 func (c *commits) shared(number uint64) bool {
 	n := 0
-	for _, k := range c.known {
-		if k.number == number {
-			n++
+	for _, list := range [][]knownSnapshot{c.known, c.forgotten, c.damaged} {
+		for _, k := range list {
+			if k.number == number {
+				n++
+			}
 		}
 	}
 	return n > 1

@@ -97,3 +97,36 @@ func TestLostChunksBeyondAReceiptAreToldLater(t *testing.T) {
 		t.Errorf("%d condemned, told %v", len(all), told)
 	}
 }
+
+// A snapshot that has the number of one that arrived, or that was forgotten since, is looked at all the same.
+func TestASecondSnapshotOfANumberIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for _, forgotten := range []bool{false, true} {
+		w := newWorld(t)
+		drive := newTestDrive(t)
+		noise(t, filepath.Join(w.src, "a"), 40_000, 1)
+		w.home.pack(drive, trip{})
+		w.join(drive)
+		w.clean(drive, DeletionsAsk)
+		w.home.importReceipt(drive)
+		if forgotten {
+			noise(t, filepath.Join(w.src, "a"), 50_000, 3)
+			w.trip(drive)
+			w.prune(PruneOptions{Forget: []string{"1"}})
+		}
+
+		// Home was set back, and believes that the vault has what it packs now.
+		noise(t, filepath.Join(w.src, "b"), 30_000, 2)
+		next := newTestDrive(t)
+		w.home.number = 0
+		s := w.home.pack(next, trip{})
+		must(t, os.Remove(filepath.Join(w.shipmentDir(s), "000001.pack")))
+		r := w.unpack(next, DeletionsAsk)
+		if r.Wants == 0 {
+			t.Errorf("forgotten %v: nothing is wanted: %+v", forgotten, r)
+		}
+		for _, info := range w.snapshots() {
+			t.Logf("%+v", info)
+		}
+	}
+}
