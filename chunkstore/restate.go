@@ -29,8 +29,10 @@ import (
 // record is still there and named, and all is done once more; what the records of
 // step 3 tell already is not written again.
 //
-// What a record tells of and the catalog lacks is said to be gone: it was dropped,
-// or found missing or changed, and asked for.
+// What a record tells of and the catalog lacks is said to be gone if it is not
+// there: it was dropped, or found missing or changed, and asked for. Else the
+// catalog was rebuilt when that record could not be read for a time, and the
+// record goes on telling of it.
 
 const damagedExt = ".damaged"
 
@@ -174,7 +176,7 @@ func (w *restater) compare() error {
 func (w *restater) containers() error {
 	err := w.told.Containers(func(c index.Container) error {
 		_, ok, err := w.s.cat.Container(c.ID)
-		if err != nil || ok {
+		if err != nil || ok || w.s.there(c) {
 			return err
 		}
 		return w.add(8, restated{kind: rowNone, id: c.ID})
@@ -299,19 +301,31 @@ func (w *restater) paths(tree string) error {
 	gone := w.told.Paths(tree)
 	defer gone.Close()
 	for {
-		p, _, ok := gone.Next()
+		p, row, ok := gone.Next()
 		if !ok {
 			return gone.Err()
 		}
 		if _, ok, err := w.s.cat.Path(tree, p); err != nil {
 			return err
-		} else if ok {
+		} else if ok || w.shows(tree, p, &row) {
 			continue
 		}
 		if err := w.add(int64(len(tree)+len(p))+8, restated{kind: rowNoPath, tree: tree, path: p}); err != nil {
 			return err
 		}
 	}
+}
+
+// shows reports whether a path shows the file that was told of. What cannot be
+// told counts as there.
+func (w *restater) shows(tree, p string, row *index.PathRow) bool {
+	if row.Kind != uint8(disk.KindFile) {
+		return false
+	}
+	v := w.s.vols[tree]
+	st, found, err := stat(v.FS, v.name(p))
+	n := inode{row.Ino, row.Size, disk.Time{Sec: row.MSec, Nsec: row.MNsec}}
+	return err != nil || found && n.is(st)
 }
 
 // add writes rows, about so many bytes, into the record that is being made: all

@@ -260,6 +260,35 @@ func TestARestatedGroupOfALongTree(t *testing.T) {
 	}
 }
 
+// A record that could not be read for a time, when the catalog was rebuilt, goes on telling of what is there: it is not said to
+// be gone when another is restated.
+func TestWhatIsThereIsNotSaidToBeGone(t *testing.T) {
+	w := newWorld(t, disktest.NewMem()).open()
+	w.fine(install(dir("")), install(w.file("f", random(1, 3000), 10)))
+	w.fine(install(w.file("f", random(2, 3000), 20)), install(w.file("h", random(4, 2000), 20))) // keeps the old one
+	w.fine(install(w.file("g", random(3, 3000), 10)))
+	before := w.rows()
+	rot(t, w.fs, recordName(2, recordExt), 90)
+	if err := w.s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rot(t, w.fs, recordName(2, recordExt), 90) // it can be read again
+	rot(t, w.fs, recordName(3, recordExt), 90)
+	w.feed()
+	if res, err := w.s.Restate(t.Context()); err != nil || res.Records != 1 || !setAsideHere(w.fs, 3) {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if err := w.s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := w.rows()
+	for key := range before {
+		if _, there := after[key]; !there {
+			t.Errorf("%s is gone", key)
+		}
+	}
+}
+
 // A record of restated rows has one encoding, and no byte of it may change.
 func TestRestatedRowsRoundTrip(t *testing.T) {
 	rec := allRows()
