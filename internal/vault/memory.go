@@ -1,7 +1,11 @@
 package vault
 
 import (
+	"cmp"
+	"slices"
+
 	"waterlock/index"
+	"waterlock/internal/courier"
 	"waterlock/internal/disk"
 	"waterlock/snapshot"
 )
@@ -36,22 +40,30 @@ func (u *unpacking) certain(tree, path string, row *index.PathRow, gone snapshot
 	return gone
 }
 
-// remember finds the newest snapshot whose commit asks for an inventory.
+// remember finds the newest snapshot whose commit asks for an inventory, be it forgotten since. Where that cannot be read any more,
+// the oldest one after it is what home is known to have remembered. A commit that cannot be read may have asked.
 func (u *unpacking) remember() *memory {
 	m := &memory{finders: map[string]*finder{}}
-	known := u.v.commits.known
-	for i := len(known) - 1; i >= 0; i-- {
-		c, err := u.v.commits.load(known[i])
-		if err != nil {
-			u.rep.Problem(known[i].file, err)
-			continue
+	c := u.v.commits
+	all := slices.Concat(c.known, c.forgotten, c.damaged)
+	slices.SortStableFunc(all, func(a, b knownSnapshot) int { return cmp.Compare(b.number, a.number) })
+	var since *courier.Commit // the oldest known so far
+	for _, k := range all {
+		commit, err := c.load(k)
+		switch {
+		case err != nil && !slices.Contains(c.damaged, k):
+			u.rep.Problem(k.file, err)
+		case err == nil && slices.Contains(c.known, k):
+			since = commit
 		}
-		if !c.Inventory {
+		if err == nil && !commit.Inventory {
 			continue
 		}
 		m.begins = true
-		for _, t := range c.Snapshot.Trees {
-			m.finders[t.Name] = &finder{tree: t, get: u.v.store}
+		if since != nil {
+			for _, t := range since.Snapshot.Trees {
+				m.finders[t.Name] = &finder{tree: t, get: u.v.store}
+			}
 		}
 		break
 	}

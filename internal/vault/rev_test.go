@@ -7,6 +7,7 @@ import (
 
 	"waterlock/internal/chunk"
 	"waterlock/internal/courier"
+	"waterlock/snapshot"
 )
 
 // A list of files that a prune finds damaged is asked for, and its snapshot does not count as arrived: it is not taken for a chunk that
@@ -128,5 +129,47 @@ func TestASecondSnapshotOfANumberIsLookedAt(t *testing.T) {
 		for _, info := range w.snapshots() {
 			t.Logf("%+v", info)
 		}
+	}
+}
+
+// That home joined anew counts also when the snapshot that said so is forgotten, or its commit is damaged.
+func TestAHomeThatJoinedConfirmsNoMoreWhenItsFirstSnapshotIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, w *world){
+		"forgotten": func(_ *testing.T, w *world) { w.prune(PruneOptions{Forget: []string{"2"}}) },
+		"damaged": func(t *testing.T, w *world) {
+			flip(t, glob(t, filepath.Join(w.vault, ".wl/snapshots/2-*.commit"))[0], 100)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for i, name := range []string{"stays", "unknown", "deleted"} {
+				noise(t, filepath.Join(w.src, name), 9000, uint64(i))
+			}
+			drive := newTestDrive(t)
+			w.home.pack(drive, trip{})
+			w.join(drive)
+			w.clean(drive, DeletionsAsk)
+			w.home.importReceipt(drive)
+
+			w.home.last, w.home.dead = map[string]map[string]*snapshot.Entry{}, map[string]*snapshot.Entry{} // its state is gone
+			must(t, os.Remove(filepath.Join(w.src, "unknown")))
+			w.home.pack(drive, trip{asks: true})
+			w.clean(drive, DeletionsConfirmed)
+			w.home.importReceipt(drive)
+			w.home.pack(drive, trip{})
+			w.clean(drive, DeletionsConfirmed)
+			w.home.importReceipt(drive)
+			lose(t, w)
+			must(t, os.Remove(filepath.Join(w.src, "deleted")))
+			next := newTestDrive(t)
+			w.home.pack(next, trip{})
+			w.unpack(next, DeletionsConfirmed)
+			for name, there := range map[string]bool{"stays": true, "unknown": true, "deleted": false} {
+				if _, err := os.Lstat(filepath.Join(w.mirror(), name)); (err == nil) != there {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
 	}
 }
