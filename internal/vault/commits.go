@@ -42,7 +42,7 @@ type commits struct {
 	root      disk.FS
 	route     wire.RouteID
 	known     []knownSnapshot
-	trees     map[string]bool // every tree that any of them names
+	trees     map[string]bool // every tree that any of them names, or of those that were forgotten
 	forgotten []knownSnapshot // those that were forgotten, by name alone: see forget.go
 	damaged   []knownSnapshot // those whose commit cannot be read, by name alone
 }
@@ -62,11 +62,16 @@ func openCommits(root disk.FS, route wire.RouteID, rep report.Reporter) (*commit
 		if !ok {
 			continue
 		}
+		commit, err := c.load(k)
 		if forgotten {
 			c.forgotten = append(c.forgotten, k)
+			if err != nil {
+				rep.Warn("%s: %v", k.file, err)
+				continue
+			}
+			c.name(commit) // its files may hold chunks that others need
 			continue
 		}
-		commit, err := c.load(k)
 		if err != nil {
 			rep.Problem(k.file, err)
 			c.damaged = append(c.damaged, k)
@@ -107,6 +112,11 @@ func (c *commits) insert(commit *courier.Commit) {
 	if !found {
 		c.known = slices.Insert(c.known, at, k)
 	}
+	c.name(commit)
+}
+
+// name makes the trees of a snapshot known.
+func (c *commits) name(commit *courier.Commit) {
 	for _, t := range commit.Snapshot.Trees {
 		c.trees[t.Name] = true
 	}

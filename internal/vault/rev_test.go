@@ -173,3 +173,35 @@ func TestAHomeThatJoinedConfirmsNoMoreWhenItsFirstSnapshotIsForgotten(t *testing
 		})
 	}
 }
+
+// A tree that no snapshot names any more is a place of chunks all the same: others may need them.
+func TestATreeWhoseSnapshotsAreForgottenStillCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gone := filepath.Join(w.dir, "gone")
+	w.home = newTestHome(t, map[string]string{"docs": w.src, "gone": gone})
+	drive := newTestDrive(t)
+	noise(t, filepath.Join(gone, "film"), 200<<10, 1)
+	noise(t, filepath.Join(w.src, "other"), 9000, 2)
+	w.home.pack(drive, trip{})
+	w.join(drive)
+	w.clean(drive, DeletionsApply)
+	w.home.importReceipt(drive)
+	// The film moves to the other tree, and the one that it was in goes; then it is edited.
+	delete(w.home.trees, "gone")
+	noise(t, filepath.Join(w.src, "film"), 200<<10, 1)
+	second, _, _ := w.trip(drive)
+	noise(t, filepath.Join(w.src, "film"), 100<<10, 3)
+	w.trip(drive)
+	w.prune(PruneOptions{})
+	w.prune(PruneOptions{Forget: []string{"1"}})
+	w.trip(drive)
+	w.trip(drive)
+	same(t, "snapshot 2", second, filepath.Join(w.restore("2"), "docs"))
+	// Somebody takes it for a left-over.
+	must(t, os.RemoveAll(filepath.Join(w.vault, "gone")))
+	v := w.verify(VerifyOptions{})
+	if v.Wants == 0 {
+		t.Errorf("what is lost is not wanted: %+v", v)
+	}
+}
