@@ -43,14 +43,19 @@ func (v *vault) joined() (*courier.Commit, error) {
 	return c, nil
 }
 
-// treesBefore makes the trees known whose directories are there before any snapshot is: what was adopted in them counts.
+// treesBefore makes the trees known whose directories are there before any snapshot names them: what was adopted in them
+// counts. A snapshot that is known may be older than the one by which the vault joined.
 func (v *vault) treesBefore() error {
-	if len(v.commits.known) > 0 {
+	if len(v.commits.known) > 0 && v.hasAdopted() == "" {
 		return nil
 	}
-	joined, err := v.joined()
+	b, err := disk.ReadAll(v.root, joinedFile, courier.MaxCommit)
 	if err != nil {
 		return nil // nothing was adopted without it
+	}
+	joined, err := courier.DecodeCommit(b)
+	if err != nil || joined.Route.ID != v.id {
+		return nil
 	}
 	for _, t := range joined.Snapshot.Trees {
 		if treeHere(t.Name) != nil {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -204,4 +205,28 @@ func TestATreeWhoseSnapshotsAreForgottenStillCounts(t *testing.T) {
 	if v.Wants == 0 {
 		t.Errorf("what is lost is not wanted: %+v", v)
 	}
+}
+
+// So is one in whose place files were adopted, when the first snapshot that comes is from before it was.
+func TestAnAdoptedTreeCountsBeforeASnapshotNamesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	early, late := newTestDrive(t), newTestDrive(t)
+	noise(t, filepath.Join(w.src, "other"), 9000, 2)
+	w.home.pack(early, trip{})
+	more := filepath.Join(w.dir, "more")
+	noise(t, filepath.Join(more, "film"), 200<<10, 1)
+	w.home.trees["more"] = more
+	w.home.pack(late, nothing)
+	w.join(late)
+	place := filepath.Join(w.vault, "more")
+	noise(t, filepath.Join(place, "film"), 200<<10, 1)
+	_, err := Adopt(context.Background(), AdoptOptions{Vault: w.vault, Places: []TreePlace{{"more", place}}, Report: w.reporter()})
+	must(t, err)
+	w.unpack(early, DeletionsAsk)
+	w.look(func(v *vault) {
+		if _, err := v.volumeOf("more"); err != nil {
+			t.Error(err)
+		}
+	})
 }
