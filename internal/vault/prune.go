@@ -122,7 +122,10 @@ func (p *pruning) choose() (forget []knownSnapshot, err error) {
 		return nil, err
 	}
 	known := p.v.commits.known
-	why := p.reasons(keep)
+	why, err := p.reasons(keep)
+	if err != nil {
+		return nil, err
+	}
 	leaving, err := p.v.goingHome()
 	if err != nil {
 		return nil, err
@@ -166,8 +169,10 @@ func (p *pruning) choose() (forget []knownSnapshot, err error) {
 	return forget, nil
 }
 
-// reasons says of each known snapshot why it is kept, whatever a person names; "": it is not.
-func (p *pruning) reasons(keep Retention) []string {
+// reasons says of each known snapshot why it is kept, whatever a person names; "": it is not. Beside the newest that has
+// arrived stays the newest of which nothing was pending: the first snapshot of a home that joined anew names all of its
+// files and hardly any content.
+func (p *pruning) reasons(keep Retention) ([]string, error) {
 	known := p.v.commits.known
 	why := make([]string, len(known))
 	var times []time.Time
@@ -186,13 +191,26 @@ func (p *pruning) reasons(keep Retention) []string {
 	for j, reasons := range keep.keeps(times) {
 		why[of[j]] = strings.Join(reasons, ", ")
 	}
+	for i := newestArrived; i >= 0; i-- {
+		if !p.arrivals.by[known[i].file].arrived {
+			continue
+		}
+		c, err := p.v.commits.load(known[i])
+		if err != nil {
+			return nil, err
+		}
+		if c.Snapshot.Totals().Pending == 0 {
+			why[i] = "the newest with nothing pending"
+			break
+		}
+	}
 	if newestArrived >= 0 {
 		why[newestArrived] = "the newest that has arrived"
 	}
 	if n := len(known); n > 0 && newestArrived != n-1 {
 		why[n-1] = "the mirror follows it"
 	}
-	return why
+	return why, nil
 }
 
 // named finds the snapshots that a person named, by file. The word latest and times name none here: what they mean changes.
