@@ -40,7 +40,7 @@ race:
 	@cc=$$($(GO) env CC); set -- $$cc; \
 	if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$1" >/dev/null 2>&1; then \
 		echo "$(GO) test -race"; $(GO) test -race -timeout 9m $(RACE) && \
-		$(GO) test -race -timeout 9m -run 'TestScripts/(trip|interrupted|wants|prune|adopt|shiphome)$$' ./cmd/wl; \
+		$(GO) test -race -timeout 9m -run 'TestScripts/(trip|interrupted|wants)$$' ./cmd/wl; \
 	else \
 		echo "no C compiler: the tests run without the race detector"; \
 		echo "$(GO) test"; $(GO) test -timeout 9m $(RACE); \
