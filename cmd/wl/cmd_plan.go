@@ -148,15 +148,10 @@ func planDriveName(r home.PlanResult, t home.PlanTrip) string {
 	return driveName(t.Label, t.ID)
 }
 
-// lasts is a length of time for people.
+// lasts is how long packing takes, for people.
 func lasts(d time.Duration) string {
-	switch {
-	case d == 0:
+	if d == 0 {
 		return "not known yet"
-	case d < time.Minute:
-		return "less than a minute"
-	case d < time.Hour:
-		return fmt.Sprintf("about %d min", int(d.Minutes())+1)
 	}
-	return fmt.Sprintf("about %d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	return "about " + roughly(d)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -24,31 +25,22 @@ func vaultRebuildCommand(e *env) *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			dir, err := s.vaultPlace()
-			if err != nil {
-				return err
-			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			r, err := vault.Rebuild(ctx, vault.RebuildOptions{Vault: dir, Report: s})
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			s.sawVault(r.Path)
-			s.Summary("vault rebuild", vaultRebuildSummary(r))
-			s.Info("The catalog of %s is made anew in %s: %s of chunks in %s, %s of the mirror.", report.Name(r.Path), r.Took.Round(10*time.Millisecond),
-				report.Count(r.Places, "place"), report.Count(r.Containers, "container"), report.Count(r.Paths, "path"))
-			s.Info("%s of %s snapshots have arrived.", humanize.Comma(int64(r.Arrived)), humanize.Comma(int64(r.Snapshots)))
-			if r.Wants > 0 {
-				s.Info("%s %s lacking: the next receipt asks for what no drive under way brings.", chunks(r.Wants), is(r.Wants))
-			}
-			return nil
+			return atVault(c, e, func(ctx context.Context, s *session, dir string) error {
+				r, err := vault.Rebuild(ctx, vault.RebuildOptions{Vault: dir, Report: s})
+				if err != nil {
+					return err
+				}
+				s.Rest()
+				s.sawVault(r.Path)
+				s.Summary("vault rebuild", vaultRebuildSummary(r))
+				s.Info("The catalog of %s is made anew in %s: %s of chunks in %s, %s of the mirror.", report.Name(r.Path), r.Took.Round(10*time.Millisecond),
+					report.Count(r.Places, "place"), report.Count(r.Containers, "container"), report.Count(r.Paths, "path"))
+				s.Info("%s of %s snapshots have arrived.", humanize.Comma(int64(r.Arrived)), humanize.Comma(int64(r.Snapshots)))
+				if r.Wants > 0 {
+					s.Info("%s %s lacking: the next receipt asks for what no drive under way brings.", chunks(r.Wants), is(r.Wants))
+				}
+				return nil
+			})
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -24,37 +25,28 @@ func snapshotsCommand(e *env) *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			dir, err := s.vaultPlace()
-			if err != nil {
-				return err
-			}
-			ctx, ctrlC := cancelOnInterrupt(s.console)
-			defer ctrlC.Release()
-			list, err := vault.Snapshots(ctx, vault.SnapshotsOptions{Vault: dir, Report: s})
-			if err != nil {
-				return stoppedBy(ctrlC, err)
-			}
-			s.Rest()
-			for _, snap := range list {
-				s.Item("snapshot", snapshotItem(snap))
-			}
-			s.Summary("snapshots", snapshotsForm{len(list)})
-			if len(list) == 0 {
-				s.Info("No snapshot has come yet.")
-				return nil
-			}
-			s.Answer("%s", snapshotTable(list))
-			for _, snap := range list {
-				for _, t := range snap.Stopped {
-					s.Info("Snapshot %d, a tree stood still: %s", snap.Number, t)
+			return atVault(c, e, func(ctx context.Context, s *session, dir string) error {
+				list, err := vault.Snapshots(ctx, vault.SnapshotsOptions{Vault: dir, Report: s})
+				if err != nil {
+					return err
 				}
-			}
-			return nil
+				s.Rest()
+				for _, snap := range list {
+					s.Item("snapshot", snapshotItem(snap))
+				}
+				s.Summary("snapshots", snapshotsForm{len(list)})
+				if len(list) == 0 {
+					s.Info("No snapshot has come yet.")
+					return nil
+				}
+				s.Answer("%s", snapshotTable(list))
+				for _, snap := range list {
+					for _, t := range snap.Stopped {
+						s.Info("Snapshot %d, a tree stood still: %s", snap.Number, t)
+					}
+				}
+				return nil
+			})
 		},
 	}
 }

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
@@ -164,61 +161,6 @@ func (k *console) fit(text string) string {
 		return string(r[:room])
 	}
 	return text
-}
-
-// widthOf is how many letters a line of a terminal holds; 0 where w is none.
-func widthOf(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return max(width, 0)
-}
-
-// wrapped breaks the lines of a text between words where w is a terminal too
-// narrow for them.
-func wrapped(w io.Writer, text string) string {
-	width := widthOf(w)
-	if width == 0 {
-		return text
-	}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = wrapLine(line, width)
-	}
-	return strings.Join(lines, "\n")
-}
-
-// wrapLine breaks a line between words. What follows is indented by two more
-// than the line is; a word that is too long for a line has one of its own.
-func wrapLine(line string, width int) string {
-	if utf8.RuneCountInString(line) <= width {
-		return line
-	}
-	words := strings.TrimLeft(line, " ")
-	indent := line[:len(line)-len(words)]
-	var b strings.Builder
-	b.WriteString(indent)
-	at := len(indent)
-	for i, word := range strings.Split(words, " ") {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case at+1+n > width:
-			b.WriteString("\n" + indent + "  ")
-			at = len(indent) + 2
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += n
-	}
-	return b.String()
 }
 
 // progress is the progress as an object.
@@ -475,84 +417,4 @@ func (r *rate) perSecond() float64 {
 		return 0
 	}
 	return float64(r.bytes[last]-r.bytes[first]) / d
-}
-
-// confirm returns the question to a person at a terminal; without one, and with
-// --json, nobody is asked. A closed stop channel answers no.
-func (k *console) confirm(in *os.File, stop <-chan struct{}) report.Confirm {
-	return func(question string) (yes, asked bool) {
-		if !k.someone(in) {
-			return false, false
-		}
-		switch k.ask(in, stop, question+" [y/N]") {
-		case "y", "yes":
-			return true, true
-		}
-		return false, true
-	}
-}
-
-// choose returns the question with several answers to a person at a terminal,
-// a line each. Each may be shortened to its beginning; what is none of them is
-// asked about once more. An empty line and a closed stop channel are no answer.
-func (k *console) choose(in *os.File, stop <-chan struct{}) report.Choose {
-	return func(question string, answers []report.Answer) (word string, asked bool) {
-		if !k.someone(in) {
-			return "", false
-		}
-		var words []string
-		for _, a := range answers {
-			words = append(words, a.Word)
-			question += fmt.Sprintf("\n  %-10s %s", a.Word, a.Means)
-		}
-		short := "Your answer [" + strings.Join(words, "/") + "]:"
-		line := k.ask(in, stop, question+"\n"+short)
-		for range 3 {
-			if line == "" {
-				break
-			}
-			for _, w := range words {
-				if strings.HasPrefix(w, line) {
-					return w, true
-				}
-			}
-			line = k.ask(in, stop, short)
-		}
-		return "", false
-	}
-}
-
-// someone tells whether there is somebody to ask.
-func (k *console) someone(in *os.File) bool {
-	return k.lines == nil && in != nil && term.IsTerminal(int(in.Fd()))
-}
-
-// ask puts a question and returns the line that answers it, in lower case; ""
-// where stop is closed first.
-func (k *console) ask(in *os.File, stop <-chan struct{}, question string) string {
-	k.mu.Lock()
-	if k.bar != nil {
-		_ = k.bar.Clear()
-		k.bar = nil
-	}
-	phase := k.phase
-	k.phase, k.asking = "", true // no progress over the question
-	fmt.Fprintf(k.err, "%s ", report.Line(wrapped(k.err, question)))
-	k.mu.Unlock()
-	defer func() {
-		k.mu.Lock()
-		k.phase, k.asking = phase, false
-		k.mu.Unlock()
-	}()
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(in).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case line := <-answer:
-		return trimLower(line)
-	case <-stop:
-		return ""
-	}
 }
